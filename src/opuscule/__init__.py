@@ -1,0 +1,1 @@
+"""Opus audio from a microphone to an ear and to an archive."""
