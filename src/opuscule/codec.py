@@ -10,20 +10,17 @@ on two threads use two cores.
 """
 
 import dataclasses
-import sys
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, Unpack
 
 from opuscule import _native
 from opuscule.errors import InvalidArgumentError
 from opuscule.packets import Packet, StreamFormat
 from opuscule.units import check_rate, to_media_samples
 
-if sys.version_info >= (3, 12):
-    from collections.abc import Buffer
-    from typing import Unpack
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 else:
-    from typing import Any as Buffer
-    from typing import Unpack
+    Buffer = object  # collections.abc has it from Python 3.12 on
 
 __all__ = [
     "ARCHIVE",
@@ -35,6 +32,7 @@ __all__ = [
     "Decoder",
     "Encoder",
     "EncoderSettings",
+    "Pcm",
     "SampleFormat",
     "SettingsOverrides",
     "Signal",
@@ -47,6 +45,7 @@ __all__ = [
 Application = Literal["voip", "audio", "lowdelay"]
 Signal = Literal["auto", "voice", "music"]
 SampleFormat = Literal["int16", "float32"]
+Pcm: TypeAlias = "memoryview[int] | memoryview[float]"
 
 SAMPLE_BYTES: dict[str, int] = {"int16": 2, "float32": 4}
 """Bytes of one sample of each format."""
@@ -126,7 +125,7 @@ def packet_duration(data: bytes) -> int:
     return _native.packet_duration(data)
 
 
-def as_pcm(data: bytes, channels: int, sample_format: SampleFormat) -> memoryview:
+def as_pcm(data: bytes, channels: int, sample_format: SampleFormat) -> Pcm:
     """View interleaved samples as ``(samples, channels)``; no samples at all are ``(0,)``."""
     view = memoryview(data)
     if not data:
@@ -239,10 +238,10 @@ class Decoder:
         self.sample_format: SampleFormat = sample_format
         self._native = _native.Decoder(rate, channels, complexity, sample_format == "float32")
 
-    def _pcm(self, data: bytes) -> memoryview:
+    def _pcm(self, data: bytes) -> Pcm:
         return as_pcm(data, self.channels, self.sample_format)
 
-    def decode(self, packet: bytes) -> memoryview:
+    def decode(self, packet: bytes) -> Pcm:
         """Decode one packet to ``(samples, channels)``.
 
         Raises:
@@ -250,7 +249,7 @@ class Decoder:
         """
         return self._pcm(self._native.decode(packet))
 
-    def conceal(self, samples: int) -> memoryview:
+    def conceal(self, samples: int) -> Pcm:
         """Make up ``samples`` from what came before (PLC): a multiple of 2.5 ms up to 120 ms.
 
         Raises:
@@ -262,7 +261,7 @@ class Decoder:
         """Samples just before ``packet`` that its in-band FEC can rebuild; 0 without FEC."""
         return self._native.fec_samples(packet)
 
-    def decode_fec(self, packet: bytes) -> memoryview:
+    def decode_fec(self, packet: bytes) -> Pcm:
         """Rebuild the frame before ``packet``; afterwards decode ``packet`` itself.
 
         Raises:
@@ -274,7 +273,7 @@ class Decoder:
         """How many samples back from ``packet`` its deep redundancy reaches; 0 without."""
         return self._native.dred_samples(packet)
 
-    def decode_dred(self, packet: bytes, offset_samples: int, samples: int) -> memoryview:
+    def decode_dred(self, packet: bytes, offset_samples: int, samples: int) -> Pcm:
         """Rebuild ``samples`` that begin ``offset_samples`` before ``packet``, oldest first.
 
         Raises:
@@ -397,5 +396,5 @@ class StreamEncoder:
         time_samples = sequence * self._duration_samples
         return Packet(sequence, time_samples, self._duration_samples, data)
 
-    def _view(self, size: int) -> memoryview:
+    def _view(self, size: int) -> Pcm:
         return memoryview(bytes(size)).cast(_CODES[self.sample_format])

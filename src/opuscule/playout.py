@@ -21,8 +21,8 @@ Pushed = Literal["kept", "duplicate", "late"]
 class PlayoutStats:
     """Counts since the stream's beginning.
 
-    ``played_samples`` is always the sum of received, FEC, DRED, PLC and silence samples, per channel
-    at the output rate.
+    ``played_samples`` is always the sum of received, FEC, DRED, PLC and silence samples; all are
+    per channel, at the output rate.
     """
 
     played_samples: int
