@@ -26,7 +26,6 @@ specification.
 from dataclasses import dataclass
 from enum import IntFlag
 from struct import Struct
-from typing import NamedTuple
 
 from opuscule.errors import InvalidArgumentError, RemoteProtocolError
 from opuscule.packets import MAX_PACKET_BYTES
@@ -41,7 +40,6 @@ __all__ = [
     "TIME_BITS",
     "Flag",
     "Frame",
-    "RawFrame",
     "Unwrapper",
     "decode_frame",
     "encode_frame",
@@ -93,21 +91,6 @@ class Flag(IntFlag):
 _NO_FLAGS = Flag(0)
 
 
-class RawFrame(NamedTuple):
-    """A binary message as the wire has it."""
-
-    flags: int
-    """Bits of :class:`Flag`."""
-    stream: int
-    """Stream number, 0 to 255."""
-    sequence: int
-    """Sequence modulo 2**16."""
-    time_samples: int
-    """Media time modulo 2**32, in 48 kHz samples."""
-    payload: bytes
-    """The Opus packet; empty with END and never otherwise."""
-
-
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One binary message, with its counters as the wire has them, wrapped."""
@@ -141,8 +124,10 @@ def pack(flags: int, stream: int, sequence: int, time_samples: int, payload: byt
     return _HEADER.pack(flags, stream, sequence & 0xFFFF, time_samples & 0xFFFFFFFF) + payload
 
 
-def unpack(data: bytes) -> RawFrame:
-    """Take a binary message apart. The payload is not looked into.
+def unpack(data: bytes) -> tuple[int, int, int, int, bytes]:
+    """Return flags, stream, wrapped sequence, wrapped media time and payload of a binary message.
+
+    The payload is not looked into.
 
     Raises:
         RemoteProtocolError: the message is shorter than its header or longer than any Opus packet,
@@ -164,7 +149,7 @@ def unpack(data: bytes) -> RawFrame:
     problem = _payload_problem(first, len(data) - HEADER_BYTES)
     if problem:
         raise RemoteProtocolError(problem)
-    return RawFrame(first, stream, sequence, time_samples, data[HEADER_BYTES:])
+    return first, stream, sequence, time_samples, data[HEADER_BYTES:]
 
 
 def _payload_problem(flags: int, payload_bytes: int) -> str:
@@ -189,7 +174,7 @@ def encode_frame(frame: Frame) -> bytes:
             f"sequence {frame.sequence} and time {frame.time_samples} must be wrapped to "
             f"{SEQUENCE_BITS} and {TIME_BITS} bits"
         )
-    return pack(frame.flags, frame.stream, frame.sequence, frame.time_samples, frame.payload)
+    return pack(int(frame.flags), frame.stream, frame.sequence, frame.time_samples, frame.payload)
 
 
 def decode_frame(data: bytes) -> Frame:

@@ -36,6 +36,7 @@ __all__ = [
     "Stop",
     "Stored",
     "Welcome",
+    "check_ranges",
     "decode_message",
     "encode_message",
 ]
@@ -67,6 +68,8 @@ _Capabilities: TypeAlias = Annotated[tuple[_Code, ...], Meta(max_length=MAX_CAPA
 _StreamNumber: TypeAlias = Annotated[int, Meta(ge=0, le=255)]
 _Version: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
 _Count: TypeAlias = Annotated[int, Meta(ge=0, le=_MAX_EXACT)]
+# Leaves room for the stream to go on: what it reaches must still fit a receipt.
+_Beginning: TypeAlias = Annotated[int, Meta(ge=0, le=2**48)]
 _Clock: TypeAlias = Annotated[int, Meta(ge=-_MAX_EXACT, le=_MAX_EXACT)]
 _Ranges: TypeAlias = Annotated[tuple[tuple[_Count, _Count], ...], Meta(max_length=MAX_RANGES)]
 
@@ -109,6 +112,21 @@ CLOSE_CODES: dict[str, int] = {
     ErrorCode.INTERNAL.value: 1011,
 }
 """The WebSocket close code (RFC 6455 §7.4.1 and its registry) that follows a fatal error."""
+
+
+def check_ranges(ranges: tuple[tuple[int, int], ...]) -> None:
+    """Raise unless each range begins where the one before ended or later, and is not empty.
+
+    Raises:
+        InvalidArgumentError: one does not; the message has it.
+    """
+    previous = 0
+    for first, end in ranges:
+        if not previous <= first < end <= _MAX_EXACT:
+            raise InvalidArgumentError(
+                f"range [{first}, {end}) is empty, out of bounds, or begins before {previous}"
+            )
+        previous = end
 
 
 class _Base(msgspec.Struct, frozen=True, tag_field="type"):
@@ -162,9 +180,9 @@ class Start(_Base, frozen=True, tag="start"):
     """Name of the recording or answer; streams of one name are parts of one recording."""
     reply_to: _StreamNumber | None = None
     """The other side's stream that this one answers."""
-    first_sequence: _Count = 0
+    first_sequence: _Beginning = 0
     """Where the sequence is expected to begin: not 0 where a recording is continued."""
-    first_samples: _Count = 0
+    first_samples: _Beginning = 0
     """Where the media time is expected to begin, in 48 kHz samples."""
     gain_q8: Annotated[int, Meta(ge=-32768, le=32767)] = 0
     """Gain that a player applies, in 1/256 dB (RFC 7845 §5.1)."""
@@ -200,18 +218,14 @@ class Stored(_Base, frozen=True, tag="stored"):
     stream: _StreamNumber
     """Number of a stream that the other side sends."""
     ranges: _Ranges = ()
-    """Half-open ranges of extended sequence numbers, rising and apart. They add to those of earlier
-    messages and never take one back."""
+    """Half-open ranges of extended sequence numbers, rising and not overlapping. They
+    add to those of earlier messages and never take one back."""
     end: bool = False
     """The end marker and every packet before it are stored."""
 
     def __post_init__(self) -> None:
         """Refuse ranges that are empty, overlap or fall back."""
-        previous = -1
-        for first, end in self.ranges:
-            if first <= previous or end <= first:
-                raise ValueError(f"range [{first}, {end}) is empty or not after {previous}")
-            previous = end
+        check_ranges(self.ranges)
 
 
 class Ping(_Base, frozen=True, tag="ping"):
