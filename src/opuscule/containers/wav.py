@@ -51,11 +51,11 @@ class WavReader:
         self._read_bytes = 0
         try:
             self._coding, self._bytes = read_header(self._file, salvage)
-        except FormatError as error:
+        except BaseException as error:
             self.close()
-            if not self._owned:
-                raise
-            raise type(error)(f"{source}: {error}") from None
+            if self._owned and isinstance(error, FormatError):
+                raise type(error)(f"{source}: {error}") from None
+            raise
         self._convert, self._sample_format = _conversion(self._coding)
 
     @property
