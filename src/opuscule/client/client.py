@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from opuscule import __version__
-from opuscule.client.turn import Turn
 from opuscule.client.report import TalkReport
+from opuscule.client.turn import Turn
 from opuscule.codec import EncoderSettings, packet_duration
 from opuscule.devices.base import Sink, Source
 from opuscule.errors import ConnectError, LinkClosedError

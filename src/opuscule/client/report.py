@@ -1,7 +1,7 @@
 """What is known of a turn once it is over."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from opuscule.playout import PlayoutStats
@@ -19,7 +19,7 @@ class Latency:
     """How many times it was measured."""
 
     @classmethod
-    def of(cls, seconds: Sequence[float]) -> "Latency | None":
+    def of(cls, seconds: Collection[float]) -> "Latency | None":
         """Summarise measurements in seconds; None without any."""
         if not seconds:
             return None

@@ -6,6 +6,7 @@ task, what is played as another; the link's events arrive in between.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 
 from opuscule.client.report import Latency, TalkReport
@@ -31,6 +32,7 @@ __all__ = ["Turn"]
 
 _PULL_MS = 20
 _MAX_SENT_TIMES = 1024
+_MAX_MEASUREMENTS = 4096
 
 
 class Turn:
@@ -74,10 +76,10 @@ class Turn:
         self._stored_packets = 0
         self._encoded = self._sent = self._pcm_bytes = self._opus_bytes = self._sent_bytes = 0
         self._sent_at: dict[int, float] = {}
-        self._measured: dict[str, list[float]] = {
-            stage: []
+        self._measured: dict[str, deque[float]] = {
+            stage: deque(maxlen=_MAX_MEASUREMENTS)
             for stage in (
-                "capture encode uplink thinking downlink playout playback response".split()
+                ["capture", "encode", "uplink", "thinking", "downlink", "playout", "playback", "response"]
             )
         }
         self._ended_at = 0.0
@@ -129,9 +131,7 @@ class Turn:
                     self._first_packet_at = event.arrived
                     began = self._link.clock.to_local_us(self._answer_began_us) / 1e6
                     self._measure("downlink", event.arrived - began)
-                self._playout.push(
-                    event.packet, event.arrived, discontinuity=event.discontinuity
-                )
+                self._playout.push(event.packet, event.arrived, discontinuity=event.discontinuity)
             case StreamStarted(reply_to=stream) if stream == self._stream:
                 self._on_answer(event)
             case StreamEnded() if event.stream == self._answer_stream and self._playout:
@@ -169,9 +169,7 @@ class Turn:
             self._open(encoder, now, now, name, frame_ms)
         await self._send(encoder.finish())
         self._ended_at = time.monotonic()
-        self._link.end_stream(
-            self._stream, encoder.end_samples, end_sequence=encoder.next_sequence
-        )
+        self._link.end_stream(self._stream, encoder.end_samples, end_sequence=encoder.next_sequence)
         self._shell.flush()
 
     def _open(

@@ -161,7 +161,9 @@ class Keeper:
             self._journal.mark_sealed(name)
             self._dirty.set()
         except (ArchiveError, JournalError, OSError) as error:
-            _log.error("%s stays in the journal and is tried again at the next start: %s", name, error)
+            _log.error(
+                "%s stays in the journal and is tried again at the next start: %s", name, error
+            )
         finally:
             del self._sealing[name]
 
