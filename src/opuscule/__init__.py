@@ -53,7 +53,7 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # what a module's attribute is
+def __getattr__(name: str) -> Any:  # what a module's attribute is
     if name in _LATER:
         return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module 'opuscule' has no attribute {name!r}")

@@ -1,8 +1,8 @@
 """The application's side of a server: what was said comes in, what to answer goes out.
 
-A handler is an async generator function. It gets an :class:`Utterance` as soon as somebody begins to
-speak, and yields what is to be said back: int16 samples, mono, at the server's answer rate, in pieces
-of any size. Yielding nothing answers nothing::
+A handler is an async generator function. It gets an :class:`Utterance` as soon as somebody begins
+to speak, and yields what is to be said back: int16 samples, mono, at the server's answer rate, in
+pieces of any size. Yielding nothing answers nothing::
 
     async def answer(utterance):
         pcm = await utterance.read()  # or: async for piece in utterance
@@ -16,14 +16,12 @@ from collections.abc import AsyncIterator, Callable
 from opuscule.codec import Buffer
 from opuscule.errors import OpusculeError
 from opuscule.packets import Packet, StreamFormat
-from opuscule.playout import Playout, PlayoutStats
+from opuscule.playout import PlayoutStats, StreamDecoder
 
 __all__ = ["AnswerHandler", "Utterance", "echo", "nothing", "replay"]
 
 MAX_WAITING_PACKETS = 30_000
 """Packets that a handler may leave unread: ten minutes of 20 ms."""
-
-_PIECE_SAMPLES = 16_000
 
 
 class Utterance:
@@ -42,26 +40,23 @@ class Utterance:
         """The recording that it is kept as; empty when it is not kept."""
         self.rate = rate
         """Of the samples, in Hz."""
-        self._playout = Playout(
-            stream, rate=rate, target_delay_ms=0, max_buffer_ms=60_000, complexity=5
-        )
-        self._waiting: deque[tuple[Packet, bool, float]] = deque()
+        self._decoder = StreamDecoder(stream, rate=rate)
+        self._waiting: deque[tuple[Packet, bool]] = deque()
         self._arrived = asyncio.Event()
         self._end: tuple[int, int] | None = None
         self._fault: str = ""
-        self._pulled_samples = 0
 
     @property
     def stats(self) -> PlayoutStats:
         """What the samples read so far were made from."""
-        return self._playout.stats
+        return self._decoder.stats
 
-    def feed(self, packet: Packet, now: float, *, discontinuity: bool = False) -> None:
+    def feed(self, packet: Packet, *, discontinuity: bool = False) -> None:
         """Take the next packet (called by the server)."""
         if len(self._waiting) >= MAX_WAITING_PACKETS:
             self.abort(f"the handler left {MAX_WAITING_PACKETS} packets unread")
         if not self._fault:
-            self._waiting.append((packet, discontinuity, now))
+            self._waiting.append((packet, discontinuity))
             self._arrived.set()
 
     def end(self, end_samples: int, end_sequence: int) -> None:
@@ -90,32 +85,17 @@ class Utterance:
         """
         while True:
             while self._waiting:
-                packet, discontinuity, now = self._waiting.popleft()
-                self._playout.push(packet, now, discontinuity=discontinuity)
-                # Exactly up to its end: a gap before it is filled with its help, and nothing is
-                # made up for what has not come yet.
-                for piece in self._pull_to(packet.end_samples, now):
-                    yield piece
-            if self._end and not self._playout.finished:
-                self._playout.finish(*self._end)
-                for piece in self._pull_to(self._end[0], 0.0):
+                packet, discontinuity = self._waiting.popleft()
+                for piece in self._decoder.push(packet, discontinuity=discontinuity):
                     yield piece
             if self._end:
+                for piece in self._decoder.finish(*self._end):
+                    yield piece
                 return
             if self._fault:
                 raise OpusculeError(f"the utterance was cut off: {self._fault}")
             self._arrived.clear()
             await self._arrived.wait()
-
-    def _pull_to(self, time_samples: int, now: float) -> list[bytes]:
-        pieces = []
-        missing = self._playout.valid_samples(time_samples) - self._pulled_samples
-        while missing > 0:
-            samples = min(missing, _PIECE_SAMPLES)
-            pieces.append(self._playout.pull(samples, now))
-            self._pulled_samples += samples
-            missing -= samples
-        return pieces
 
 
 AnswerHandler = Callable[[Utterance], AsyncIterator[Buffer]]

@@ -79,7 +79,16 @@ class Turn:
         self._measured: dict[str, deque[float]] = {
             stage: deque(maxlen=_MAX_MEASUREMENTS)
             for stage in (
-                ["capture", "encode", "uplink", "thinking", "downlink", "playout", "playback", "response"]
+                [
+                    "capture",
+                    "encode",
+                    "uplink",
+                    "thinking",
+                    "downlink",
+                    "playout",
+                    "playback",
+                    "response",
+                ]
             )
         }
         self._ended_at = 0.0

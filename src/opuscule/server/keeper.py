@@ -1,9 +1,9 @@
 """Where what arrives is kept: the journal first, the archive once a recording is over.
 
 Packets are durable when the journal has flushed them, and only then is the sender told so. One loop
-flushes for all streams, in a thread, at most every 200 ms and at once when a stream ends. A recording
-that is over, or was cut off, is sealed into the archive; one that a kill left behind is sealed when
-the server comes back.
+flushes for all streams, in a thread, at most every 200 ms and at once when a stream ends. What is
+over, or was cut off, is sealed into the archive; what a kill left behind is sealed when the server
+comes back.
 """
 
 import asyncio

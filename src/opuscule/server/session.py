@@ -17,7 +17,6 @@ from opuscule.errors import JournalError, LinkError, OpusculeError
 from opuscule.handlers import AnswerHandler, Utterance
 from opuscule.journal import Durable
 from opuscule.link import (
-    STORES,
     ErrorReceived,
     Event,
     Link,
@@ -88,7 +87,7 @@ class Session:
             packet_duration=packet_duration,
             agent=f"opuscule/{__version__}",
             session=name,
-            capabilities=[STORES] if keeper else [],
+            capabilities=["stored"] if keeper else [],
         )
         self.shell = WebSocketShell(
             self.link, lambda: sessions.add(self), self._on_events, self._on_closed
@@ -148,7 +147,7 @@ class Session:
     def _on_packet(self, event: PacketReceived) -> None:
         stream = self._streams[event.stream]
         if not event.backfill:
-            stream.utterance.feed(event.packet, event.arrived, discontinuity=event.discontinuity)
+            stream.utterance.feed(event.packet, discontinuity=event.discontinuity)
         if self._keeper:
             try:
                 self._keeper.append(
@@ -197,17 +196,20 @@ class Session:
         encoder = StreamEncoder(self._answer_rate, 1, frame_ms=_FRAME_MS)
         begun = 0.0
 
-        async def send(packets: list[Packet]) -> None:
+        def begin() -> int:
             nonlocal begun
+            if stream.answer is None:
+                begun = time.monotonic()
+                stream.answer = self._open_answer(number, encoder, begun)
+            return stream.answer
+
+        async def send(packets: list[Packet]) -> None:
             for packet in packets:
-                if stream.answer is None:
-                    begun = time.monotonic()
-                    self._open_answer(number, stream, encoder, begun)
+                answer = begin()
                 due = begun + packet.time_samples / 48_000 - _LEAD_S
                 await asyncio.sleep(due - time.monotonic())
                 await self.shell.writable()
-                assert stream.answer is not None
-                self.link.send_packet(stream.answer, packet)
+                self.link.send_packet(answer, packet)
                 self.shell.flush()
 
         try:
@@ -223,18 +225,13 @@ class Session:
                 # The application's own fault; its other utterances go on.
                 _log.exception("%s: the answer handler failed", self.name)
                 self.link.warn("handler", "the server's answer handler failed")
-            if stream.answer is None:
-                self._open_answer(number, stream, encoder, time.monotonic())
-            assert stream.answer is not None
-            self.link.end_stream(stream.answer, encoder.end_samples)
+            self.link.end_stream(begin(), encoder.end_samples)
             self.shell.flush()
         except LinkError as error:
             _log.info("%s: the answer was cut off: %s", self.name, error)
 
-    def _open_answer(
-        self, number: int, stream: _Stream, encoder: StreamEncoder, now: float
-    ) -> None:
-        stream.answer = self.link.open_stream(
+    def _open_answer(self, number: int, encoder: StreamEncoder, now: float) -> int:
+        return self.link.open_stream(
             encoder.format,
             frame_ms=_FRAME_MS,
             clock_us=round(now * 1e6),

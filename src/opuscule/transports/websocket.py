@@ -89,7 +89,8 @@ class WebSocketShell(picows.WSListener):
                 return
             else:
                 # Nothing of the protocol needs fragments; putting them together needs a bound.
-                raise RemoteProtocolError("a message came in fragments; send each in one piece")
+                self.link.fail("fragments", "a message came in fragments; send each in one piece")
+                events = []
         except RemoteProtocolError as error:
             self.fail(error)
             return
@@ -97,7 +98,7 @@ class WebSocketShell(picows.WSListener):
             self._on_events(events)
         self.flush()
 
-    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:  # noqa: ARG002  # picows's signature
         """End (called by picows)."""
         if self._timer:
             self._timer.cancel()
@@ -205,8 +206,8 @@ async def connect(url: str, make_shell: Callable[[], WebSocketShell], token: str
                 f"the server at {url} wants another token; set OPUSCULE_TOKEN or --token"
             ) from error
         raise ConnectError(f"what answers at {url} is no opuscule server ({error})") from error
-    except (OSError, TimeoutError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or "no answer"
+    except OSError as error:  # a TimeoutError is one, too
+        reason = error.strerror or "no answer"
         raise ConnectError(
             f"no server answers at {url} ({reason}); start one with: opuscule serve"
         ) from error
