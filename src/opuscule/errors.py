@@ -98,7 +98,7 @@ class LinkClosedError(LinkError, ConnectionError):
 
 
 class LocalProtocolError(LinkError, RuntimeError):
-    """This side broke the link's contract; names event, role and state."""
+    """Our side broke the link's contract; names event, role and state."""
 
 
 class RemoteProtocolError(LinkError, ValueError):

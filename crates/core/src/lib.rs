@@ -1,1 +1,13 @@
-//! x
+//! The core of opuscule: Opus packets, Ogg, playout and extraction.
+//!
+//! Nothing here reads a clock, opens a file or knows of Python: values and time come in as
+//! arguments, values go out. Media time is counted in samples at 48 kHz (RFC 7845 §4), pre-skip
+//! included. The only `unsafe` code is in `opus/raw.rs`, which calls libopus.
+
+pub mod conceal;
+pub mod extract;
+pub mod opus;
+pub mod playout;
+
+/// Ticks of the media clock in a second (RFC 7845 §4).
+pub const MEDIA_RATE: u32 = 48_000;

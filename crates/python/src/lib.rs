@@ -1,1 +1,37 @@
-//! x
+//! The native module `opuscule._native`.
+//!
+//! Each file converts the arguments of one part of the core, releases the GIL, calls, and maps the
+//! error; nothing is decided here. Objects are guarded by a lock that is never waited for: a second
+//! thread inside one gets `ConcurrentUseError`.
+
+mod decoder;
+mod encoder;
+mod errors;
+mod extract;
+mod pcm;
+mod playout;
+
+use pyo3::prelude::*;
+
+/// The version string of the libopus inside.
+#[pyfunction]
+fn libopus_version() -> &'static str {
+    opuscule_core::opus::version()
+}
+
+/// How long a packet is, in 48 kHz samples.
+#[pyfunction]
+fn packet_duration(data: &[u8]) -> PyResult<usize> {
+    opuscule_core::opus::packet_duration(data).map_err(errors::codec)
+}
+
+#[pymodule]
+fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    m.add_function(wrap_pyfunction!(libopus_version, m)?)?;
+    m.add_function(wrap_pyfunction!(packet_duration, m)?)?;
+    encoder::register(m)?;
+    decoder::register(m)?;
+    playout::register(m)?;
+    extract::register(m)
+}

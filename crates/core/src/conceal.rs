@@ -1,0 +1,194 @@
+//! The choice of means for audio that is missing.
+//!
+//! A gap is filled piece by piece, oldest first, with whatever later packets are at hand: in-band
+//! FEC for the frame just before a packet, deep redundancy (DRED) for as far back as it reaches,
+//! libopus's own concealment (PLC) for the rest, and silence once concealment has nothing left to
+//! say. Playout and extraction share this choice, so that an archive with gaps decodes to what an
+//! ear would have heard.
+
+use std::collections::BTreeMap;
+
+use crate::MEDIA_RATE;
+use crate::opus::{Decoder, Dred, Error, Sample};
+
+/// What a sample was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Its own packet.
+    Received,
+    /// In-band FEC of the packet after it.
+    Fec,
+    /// Deep redundancy of a later packet.
+    Dred,
+    /// libopus's concealment, from what came before.
+    Plc,
+    /// Nothing: a pause that was not sent, or a gap beyond what concealment fills.
+    Silence,
+}
+
+/// Why media time is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Packets were sent and are not there.
+    Lost,
+    /// The sender left a pause out (DTX): comfort noise, not concealment.
+    Unsent,
+    /// The sender's source jumped.
+    Jump,
+}
+
+/// Concealment fades out by itself; after this long, plain silence is as good and costs nothing.
+pub const MAX_PLC_MS: u32 = 500;
+
+/// The piece in which gaps are filled: short enough that a packet that still comes is not missed by
+/// much, and the frame length that libopus conceals best.
+const PIECE_MS: u32 = 20;
+
+/// Below this decoder complexity libopus does not rebuild from DRED.
+const DRED_COMPLEXITY: u8 = 5;
+
+/// A packet that lies after the gap: its media time and its bytes.
+pub type Later<'a> = (i64, &'a [u8]);
+
+/// Fills gaps for one decoder.
+pub struct Concealer {
+    dred: Option<Dred>,
+    /// Media time of the packet whose redundancy `dred` holds now.
+    parsed: Option<i64>,
+    /// How far back each later packet reaches, in samples, by its media time.
+    reach: BTreeMap<i64, usize>,
+    plc_samples: usize,
+}
+
+impl Concealer {
+    /// For a decoder of this rate and complexity.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] when there is no memory.
+    pub fn new(rate: u32, complexity: u8) -> Result<Self, Error> {
+        Ok(Self {
+            dred: (complexity >= DRED_COMPLEXITY)
+                .then(|| Dred::new(rate))
+                .transpose()?,
+            parsed: None,
+            reach: BTreeMap::new(),
+            plc_samples: 0,
+        })
+    }
+
+    /// Says that a packet was decoded, so that the next gap is a new one.
+    pub fn on_received(&mut self) {
+        self.plc_samples = 0;
+        if !self.reach.is_empty() {
+            self.reach.clear();
+            self.parsed = None;
+        }
+    }
+
+    /// Fills the next piece of a gap that begins at media time `at`, appending to `out`.
+    ///
+    /// `gap` is what is missing, in samples at the decoder's rate; `later` are the packets at hand
+    /// after it, in order, the first of them where the gap ends (none when nothing has come yet).
+    /// Returns the samples appended, 1 to `gap`, and what they were made from.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] should libopus refuse.
+    pub fn fill<'a, T: Sample>(
+        &mut self,
+        decoder: &mut Decoder,
+        missing: Missing,
+        at: i64,
+        gap: usize,
+        later: impl Iterator<Item = Later<'a>> + Clone,
+        out: &mut Vec<T>,
+    ) -> Result<(usize, Origin), Error> {
+        let unit = (decoder.rate() / 400) as usize;
+        let piece = (decoder.rate() / 1000 * PIECE_MS) as usize;
+        let mut room = gap.min(piece);
+        if missing == Missing::Lost {
+            if let Some((_, next)) = later.clone().next() {
+                let fec = decoder.fec_samples(next);
+                if fec > 0 && gap <= fec {
+                    return self.fill_fec(decoder, next, gap, out);
+                }
+                // FEC covers whole frames only: leave exactly its frame for it.
+                room = room.min(gap - fec);
+            }
+        }
+        let whole = room - room % unit;
+        if whole == 0 {
+            // Time that is no multiple of 2.5 ms cannot be concealed by libopus.
+            return Ok(silence(decoder, room, out));
+        }
+        if missing == Missing::Jump {
+            return Ok(silence(decoder, whole, out));
+        }
+        if missing == Missing::Lost {
+            if let Some(offset) = self.find_dred(decoder, at, whole, later) {
+                let dred = self.dred.as_ref().ok_or_else(no_dred)?;
+                dred.decode(decoder, offset, whole, out)?;
+                return Ok((whole, Origin::Dred));
+            }
+        }
+        if self.plc_samples >= (decoder.rate() / 1000 * MAX_PLC_MS) as usize {
+            return Ok(silence(decoder, whole, out));
+        }
+        decoder.conceal(whole, out)?;
+        self.plc_samples += whole;
+        let origin = match missing {
+            Missing::Lost => Origin::Plc,
+            Missing::Unsent | Missing::Jump => Origin::Silence,
+        };
+        Ok((whole, origin))
+    }
+
+    fn fill_fec<T: Sample>(
+        &mut self,
+        decoder: &mut Decoder,
+        next: &[u8],
+        gap: usize,
+        out: &mut Vec<T>,
+    ) -> Result<(usize, Origin), Error> {
+        let before = out.len();
+        let samples = decoder.decode_fec(next, out)?;
+        // The frame may have been concealed in part before `next` came: keep its end.
+        let surplus = samples.saturating_sub(gap) * decoder.channels();
+        out.drain(before..before + surplus);
+        Ok((gap, Origin::Fec))
+    }
+
+    /// The offset at which a later packet's redundancy covers `samples` from media time `at`.
+    fn find_dred<'a>(
+        &mut self,
+        decoder: &Decoder,
+        at: i64,
+        samples: usize,
+        later: impl Iterator<Item = Later<'a>>,
+    ) -> Option<usize> {
+        let dred = self.dred.as_mut()?;
+        let scale = i64::from(MEDIA_RATE / decoder.rate());
+        let furthest = at + i64::from(MEDIA_RATE / 1000 * Dred::MAX_REACH_MS);
+        for (time, packet) in later.take_while(|(time, _)| *time <= furthest) {
+            let offset = usize::try_from((time - at) / scale).ok()?;
+            let mut reach = self.reach.get(&time).copied();
+            if reach.is_none() || (reach >= Some(offset) && self.parsed != Some(time)) {
+                reach = Some(dred.parse(packet));
+                self.parsed = Some(time);
+                self.reach.insert(time, reach.unwrap_or(0));
+            }
+            if reach >= Some(offset) && offset >= samples {
+                return Some(offset);
+            }
+        }
+        None
+    }
+}
+
+fn no_dred() -> Error {
+    Error::Codec("no DRED decoder at this complexity".into())
+}
+
+fn silence<T: Sample>(decoder: &Decoder, samples: usize, out: &mut Vec<T>) -> (usize, Origin) {
+    out.resize(out.len() + samples * decoder.channels(), T::default());
+    (samples, Origin::Silence)
+}

@@ -1,0 +1,219 @@
+//! Decoding a run of indexed packets in one call.
+
+use std::fmt;
+
+use crate::MEDIA_RATE;
+use crate::conceal::{Concealer, Missing};
+use crate::opus::{Decoder, Error, Sample, packet_duration};
+
+/// Packets in order, as an archive holds them.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// The packets, one behind the other.
+    pub payload: &'a [u8],
+    /// The length of each in bytes.
+    pub lengths: &'a [u16],
+    /// Where media time is missing, ordered by packet.
+    pub gaps: &'a [RunGap],
+}
+
+/// Media time that is missing before a packet of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct RunGap {
+    /// The packet, by its place in the run, before which it is missing; the run's length stands for
+    /// a gap after the last packet.
+    pub before: usize,
+    /// How much, in 48 kHz samples.
+    pub duration: u64,
+    /// Why.
+    pub missing: Missing,
+}
+
+/// What to decode from a run, always at 48 kHz.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// 1 or 2.
+    pub channels: u8,
+    /// Decoder complexity, 0 to 10; up to 5 the result becomes independent of the beginning.
+    pub complexity: u8,
+    /// Output gain in 1/256 dB.
+    pub gain_q8: i16,
+    /// Decoded samples per channel to leave out at the beginning.
+    pub skip: u64,
+    /// Samples per channel to return after them.
+    pub take: usize,
+}
+
+/// Why a run could not be decoded.
+#[derive(Debug)]
+pub enum RunError {
+    /// The packet of this place in the run is not valid.
+    Packet(usize, Error),
+    /// The lengths add up to something else than the payload, or the run is shorter than wanted.
+    Shape(String),
+    /// An argument is out of range.
+    Codec(Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Packet(place, error) => write!(f, "packet {place} of the run: {error}"),
+            Self::Shape(text) => f.write_str(text),
+            Self::Codec(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<Error> for RunError {
+    fn from(error: Error) -> Self {
+        Self::Codec(error)
+    }
+}
+
+/// Decodes what is wanted of a run with a fresh decoder.
+///
+/// Memory: the samples taken and one packet's worth, whatever is skipped.
+///
+/// # Errors
+/// See [`RunError`].
+pub fn decode_run<T: Sample>(run: Run<'_>, wanted: Wanted) -> Result<Vec<T>, RunError> {
+    let packets = split(run)?;
+    let mut decoder = Decoder::new(MEDIA_RATE, wanted.channels, wanted.complexity)?;
+    decoder.set_gain_q8(wanted.gain_q8)?;
+    let mut concealer = Concealer::new(MEDIA_RATE, wanted.complexity)?;
+    let mut window = Window::<T>::new(wanted);
+    let mut gaps = run.gaps.iter().peekable();
+    // Media time matters to concealment only relative to the packets after a gap.
+    let mut time = 0_i64;
+    for place in 0..=packets.len() {
+        while let Some(gap) = gaps.next_if(|gap| gap.before == place) {
+            let end = time + gap.duration.cast_signed();
+            while time < end && !window.full() {
+                let left = usize::try_from(end - time).unwrap_or(usize::MAX);
+                let later = Later::new(&packets[place..], end);
+                let (samples, _) = concealer.fill(
+                    &mut decoder,
+                    gap.missing,
+                    time,
+                    left,
+                    later,
+                    &mut window.scratch,
+                )?;
+                time += samples as i64;
+                window.take_scratch();
+            }
+        }
+        let Some(packet) = packets.get(place) else {
+            break;
+        };
+        if window.full() {
+            break;
+        }
+        let samples = decoder
+            .decode(packet, &mut window.scratch)
+            .map_err(|error| RunError::Packet(place, error))?;
+        concealer.on_received();
+        time += samples as i64;
+        window.take_scratch();
+    }
+    window.finish()
+}
+
+fn split(run: Run<'_>) -> Result<Vec<&[u8]>, RunError> {
+    let mut packets = Vec::with_capacity(run.lengths.len());
+    let mut rest = run.payload;
+    for &length in run.lengths {
+        let Some((packet, after)) = rest.split_at_checked(length.into()) else {
+            break;
+        };
+        packets.push(packet);
+        rest = after;
+    }
+    if packets.len() != run.lengths.len() || !rest.is_empty() {
+        let sum: u64 = run.lengths.iter().copied().map(u64::from).sum();
+        return Err(RunError::Shape(format!(
+            "the packets' lengths add up to {sum} bytes; the payload has {}",
+            run.payload.len()
+        )));
+    }
+    Ok(packets)
+}
+
+/// The packets after a gap with their media times.
+#[derive(Clone)]
+struct Later<'a> {
+    packets: std::slice::Iter<'a, &'a [u8]>,
+    time: i64,
+}
+
+impl<'a> Later<'a> {
+    fn new(packets: &'a [&'a [u8]], time: i64) -> Self {
+        Self {
+            packets: packets.iter(),
+            time,
+        }
+    }
+}
+
+impl<'a> Iterator for Later<'a> {
+    type Item = (i64, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let packet = *self.packets.next()?;
+        let time = self.time;
+        // A packet that is not valid is reported when its turn to be decoded comes.
+        self.time += packet_duration(packet).map_or(0, |n| n as i64);
+        Some((time, packet))
+    }
+}
+
+/// Keeps the wanted samples of what is decoded.
+struct Window<T> {
+    scratch: Vec<T>,
+    taken: Vec<T>,
+    skip: u64,
+    want: usize,
+    channels: usize,
+    decoded: u64,
+}
+
+impl<T: Sample> Window<T> {
+    fn new(wanted: Wanted) -> Self {
+        let channels = usize::from(wanted.channels);
+        Self {
+            scratch: Vec::new(),
+            taken: Vec::new(),
+            skip: wanted.skip,
+            want: wanted.take.saturating_mul(channels),
+            channels,
+            decoded: 0,
+        }
+    }
+
+    fn full(&self) -> bool {
+        self.taken.len() >= self.want
+    }
+
+    fn take_scratch(&mut self) {
+        let samples = self.scratch.len() / self.channels;
+        self.decoded += samples as u64;
+        let skipped = usize::try_from(self.skip).map_or(samples, |skip| skip.min(samples));
+        self.skip -= skipped as u64;
+        let fresh = &self.scratch[skipped * self.channels..];
+        let room = self.want - self.taken.len();
+        self.taken
+            .extend_from_slice(&fresh[..fresh.len().min(room)]);
+        self.scratch.clear();
+    }
+
+    fn finish(self) -> Result<Vec<T>, RunError> {
+        if self.full() {
+            return Ok(self.taken);
+        }
+        Err(RunError::Shape(format!(
+            "the run decodes to {} samples a channel; more were wanted",
+            self.decoded
+        )))
+    }
+}

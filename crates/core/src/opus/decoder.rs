@@ -1,0 +1,149 @@
+//! One Opus stream's decoder, with plain concealment and in-band FEC.
+
+use super::raw::{self, Control, RawDecoder, Sample};
+use super::{Error, MAX_PACKET_MS, check_format};
+
+/// Decodes packets to PCM and fills in for those that are missing.
+///
+/// `complexity` is spent on what is missing and on enhancement: from 5 on concealment is neural
+/// (and DRED works), from 6 on speech is enhanced (LACE, NoLACE) and output no longer becomes
+/// independent of where decoding began.
+pub struct Decoder {
+    pub(super) raw: RawDecoder,
+    rate: u32,
+    channels: u8,
+}
+
+impl Decoder {
+    /// # Errors
+    /// [`Error::Argument`] when rate, channels or complexity (0 to 10) are out of range.
+    pub fn new(rate: u32, channels: u8, complexity: u8) -> Result<Self, Error> {
+        check_format(rate, channels)?;
+        if complexity > 10 {
+            return Err(Error::argument(format!(
+                "complexity is {complexity}; expected 0 to 10"
+            )));
+        }
+        let mut raw = RawDecoder::new(rate, channels)?;
+        raw.set(Control::COMPLEXITY, complexity.into())?;
+        Ok(Self {
+            raw,
+            rate,
+            channels,
+        })
+    }
+
+    /// Output rate in Hz.
+    #[must_use]
+    pub fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// Output channels, interleaved.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.channels.into()
+    }
+
+    /// Applies a gain in 1/256 dB (RFC 7845 §5.1, output gain).
+    ///
+    /// # Errors
+    /// [`Error::Codec`] should libopus refuse.
+    pub fn set_gain_q8(&mut self, gain: i16) -> Result<(), Error> {
+        self.raw.set(Control::GAIN, gain.into())
+    }
+
+    /// Forgets all that was decoded.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] should libopus refuse.
+    pub fn reset(&mut self) -> Result<(), Error> {
+        self.raw.reset()
+    }
+
+    /// Samples per channel that `packet` decodes to at this decoder's rate.
+    ///
+    /// # Errors
+    /// [`Error::Packet`] when it is no Opus packet; an empty one is none, and is not silence.
+    pub fn packet_samples(&self, packet: &[u8]) -> Result<usize, Error> {
+        if packet.is_empty() {
+            return Err(Error::Packet(
+                "the packet is empty; a missing packet is concealed, not decoded".into(),
+            ));
+        }
+        raw::samples_per_packet(packet, self.rate)
+    }
+
+    /// Decodes a packet, appending to `out`; returns the samples per channel.
+    ///
+    /// # Errors
+    /// [`Error::Packet`] when it is no Opus packet; nothing is appended then.
+    pub fn decode<T: Sample>(&mut self, packet: &[u8], out: &mut Vec<T>) -> Result<usize, Error> {
+        let samples = self.packet_samples(packet)?;
+        self.append(samples, out, |raw, room| {
+            raw.decode(Some(packet), room, false)
+        })
+    }
+
+    /// Samples per channel that `next`'s in-band FEC can rebuild: its first frame's length before
+    /// it, or 0 when it carries none.
+    #[must_use]
+    pub fn fec_samples(&self, next: &[u8]) -> usize {
+        if raw::has_lbrr(next) {
+            raw::samples_per_frame(next, self.rate)
+        } else {
+            0
+        }
+    }
+
+    /// Rebuilds the frame just before `next` from the FEC that `next` carries; `next` itself is to
+    /// be decoded after it. Appends [`Self::fec_samples`] samples.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when `next` carries no FEC: libopus would silently conceal instead.
+    pub fn decode_fec<T: Sample>(&mut self, next: &[u8], out: &mut Vec<T>) -> Result<usize, Error> {
+        let samples = self.fec_samples(next);
+        if samples == 0 {
+            return Err(Error::argument(
+                "the packet carries no in-band FEC: conceal instead",
+            ));
+        }
+        self.append(samples, out, |raw, room| raw.decode(Some(next), room, true))
+    }
+
+    /// Conceals `samples` per channel from what was decoded before.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when `samples` is not a multiple of 2.5 ms from 2.5 to 120 ms.
+    pub fn conceal<T: Sample>(&mut self, samples: usize, out: &mut Vec<T>) -> Result<usize, Error> {
+        self.check_missing(samples)?;
+        self.append(samples, out, |raw, room| raw.decode(None, room, false))
+    }
+
+    pub(super) fn check_missing(&self, samples: usize) -> Result<(), Error> {
+        let unit = (self.rate / 400) as usize;
+        let longest = (self.rate / 1000 * MAX_PACKET_MS) as usize;
+        if samples == 0 || samples % unit != 0 || samples > longest {
+            return Err(Error::argument(format!(
+                "{samples} samples are to be concealed; expected a multiple of {unit} (2.5 ms) up \
+                 to {longest} (120 ms)"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Lets `fill` write `samples` per channel behind what `out` holds, and keeps what it wrote.
+    pub(super) fn append<T: Sample>(
+        &mut self,
+        samples: usize,
+        out: &mut Vec<T>,
+        fill: impl FnOnce(&mut RawDecoder, &mut [T]) -> Result<usize, Error>,
+    ) -> Result<usize, Error> {
+        let channels = self.channels();
+        let before = out.len();
+        out.resize(before + samples * channels, T::default());
+        let written = fill(&mut self.raw, &mut out[before..]);
+        out.truncate(before + written.as_ref().map_or(0, |n| n * channels));
+        written
+    }
+}

@@ -1,0 +1,40 @@
+//! The core's errors as those of `opuscule.errors`.
+
+use std::sync::{Mutex, MutexGuard};
+
+use opuscule_core::opus::Error;
+use pyo3::prelude::*;
+
+mod python {
+    use pyo3::import_exception;
+
+    import_exception!(opuscule.errors, CodecError);
+    import_exception!(opuscule.errors, ConcurrentUseError);
+    import_exception!(opuscule.errors, InvalidArgumentError);
+    import_exception!(opuscule.errors, InvalidPacketError);
+}
+
+pub(crate) fn codec(error: Error) -> PyErr {
+    match error {
+        Error::Argument(text) => python::InvalidArgumentError::new_err(text),
+        Error::Packet(text) => python::InvalidPacketError::new_err(text),
+        Error::Codec(text) => python::CodecError::new_err(text),
+    }
+}
+
+pub(crate) fn argument(text: impl Into<String>) -> PyErr {
+    python::InvalidArgumentError::new_err(text.into())
+}
+
+pub(crate) fn packet(text: impl Into<String>) -> PyErr {
+    python::InvalidPacketError::new_err(text.into())
+}
+
+/// Enters an object, or says that another thread is inside.
+pub(crate) fn enter<T>(object: &Mutex<T>) -> PyResult<MutexGuard<'_, T>> {
+    object.try_lock().map_err(|_| {
+        python::ConcurrentUseError::new_err(
+            "the object is in use by another thread; give each thread its own, or take turns",
+        )
+    })
+}

@@ -1,0 +1,173 @@
+//! `_native.Playout`.
+
+use std::sync::Mutex;
+
+use opuscule_core::conceal::Origin;
+use opuscule_core::playout::{Incoming, Playout, PlayoutConfig, Pushed, Stats};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::{errors, pcm};
+
+/// The longest pull, in samples of all channels: a second of stereo at 48 kHz.
+const MAX_PULL: usize = 96_000;
+
+#[pyclass(name = "Playout", module = "opuscule._native", frozen)]
+struct PyPlayout {
+    inner: Mutex<Playout<i16>>,
+    channels: usize,
+}
+
+fn origin_name(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Received => "received",
+        Origin::Fec => "fec",
+        Origin::Dred => "dred",
+        Origin::Plc => "plc",
+        Origin::Silence => "silence",
+    }
+}
+
+#[pymethods]
+impl PyPlayout {
+    #[new]
+    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms))]
+    fn new(
+        rate: u32,
+        channels: u8,
+        complexity: u8,
+        pre_skip_samples: u32,
+        target_delay_ms: u32,
+        max_buffer_ms: u32,
+    ) -> PyResult<Self> {
+        if !(20..=60_000).contains(&max_buffer_ms) || target_delay_ms > max_buffer_ms {
+            return Err(errors::argument(format!(
+                "target_delay_ms is {target_delay_ms} and max_buffer_ms {max_buffer_ms}; expected \
+                 0 <= target_delay_ms <= max_buffer_ms and 20 <= max_buffer_ms <= 60000"
+            )));
+        }
+        let config = PlayoutConfig {
+            rate,
+            channels,
+            complexity,
+            pre_skip: pre_skip_samples,
+            target_delay_ms,
+            max_buffer_ms,
+        };
+        let playout = Playout::new(config).map_err(errors::codec)?;
+        Ok(Self {
+            inner: Mutex::new(playout),
+            channels: channels.into(),
+        })
+    }
+
+    #[pyo3(signature = (sequence, time_samples, data, now_us, *, jump=false))]
+    fn push(
+        &self,
+        sequence: i64,
+        time_samples: i64,
+        data: &[u8],
+        now_us: i64,
+        jump: bool,
+    ) -> PyResult<&'static str> {
+        let packet = Incoming {
+            sequence,
+            time: time_samples,
+            data,
+            jump,
+        };
+        let pushed = errors::enter(&self.inner)?
+            .push(packet, now_us)
+            .map_err(errors::codec)?;
+        Ok(match pushed {
+            Pushed::Kept => "kept",
+            Pushed::Duplicate => "duplicate",
+            Pushed::Late => "late",
+        })
+    }
+
+    fn pull<'py>(
+        &self,
+        py: Python<'py>,
+        samples: usize,
+        now_us: i64,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let values = samples.saturating_mul(self.channels);
+        if values > MAX_PULL {
+            return Err(errors::argument(format!(
+                "{samples} samples are to be pulled; at most {} at once",
+                MAX_PULL / self.channels
+            )));
+        }
+        let mut out = vec![0_i16; values];
+        let mut entered = errors::enter(&self.inner)?;
+        let playout = &mut *entered;
+        py.detach(|| playout.pull(&mut out, now_us))
+            .map_err(errors::codec)?;
+        Ok(pcm::to_bytes(py, &out))
+    }
+
+    fn finish(&self, end_samples: i64, end_sequence: i64) -> PyResult<()> {
+        errors::enter(&self.inner)?.finish(end_samples, end_sequence);
+        Ok(())
+    }
+
+    #[getter]
+    fn finished(&self) -> PyResult<bool> {
+        Ok(errors::enter(&self.inner)?.is_finished())
+    }
+
+    #[getter]
+    fn buffered_ms(&self) -> PyResult<i64> {
+        Ok(errors::enter(&self.inner)?.buffered_ms())
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let Stats {
+            played,
+            received,
+            fec,
+            dred,
+            plc,
+            silence,
+            packets_received,
+            packets_late,
+            packets_duplicate,
+            packets_overflow,
+            packets_lost,
+            concealment_events,
+            jitter_us,
+        } = errors::enter(&self.inner)?.stats();
+        let dict = PyDict::new(py);
+        for (name, value) in [
+            ("played_samples", played),
+            ("received_samples", received),
+            ("fec_samples", fec),
+            ("dred_samples", dred),
+            ("plc_samples", plc),
+            ("silence_samples", silence),
+            ("packets_received", packets_received),
+            ("packets_late", packets_late),
+            ("packets_duplicate", packets_duplicate),
+            ("packets_overflow", packets_overflow),
+            ("packets_lost", packets_lost),
+            ("concealment_events", concealment_events),
+        ] {
+            dict.set_item(name, value)?;
+        }
+        dict.set_item("jitter_ms", jitter_us / 1000.0)?;
+        Ok(dict)
+    }
+
+    fn take_log(&self) -> PyResult<Vec<(&'static str, Option<i64>, usize)>> {
+        Ok(errors::enter(&self.inner)?
+            .take_log()
+            .into_iter()
+            .map(|span| (origin_name(span.origin), span.time, span.samples))
+            .collect())
+    }
+}
+
+pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<PyPlayout>()
+}

@@ -1,0 +1,142 @@
+"""The playout engine's Python face: packets pushed as they arrive, samples pulled as they play.
+
+The engine is ``crates/core/src/playout``. It reads no clock: ``now`` is monotonic seconds, passed
+in. Each played sample is accounted for by what it was made from.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from opuscule import _native
+from opuscule.packets import Packet, StreamFormat
+from opuscule.units import from_media_samples
+
+__all__ = ["Origin", "PlayedSpan", "Playout", "PlayoutStats", "Pushed"]
+
+Origin = Literal["received", "fec", "dred", "plc", "silence"]
+Pushed = Literal["kept", "duplicate", "late"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutStats:
+    """Counts since the stream's beginning.
+
+    ``played_samples`` is always the sum of received, FEC, DRED, PLC and silence samples; all are
+    per channel, at the output rate.
+    """
+
+    played_samples: int
+    received_samples: int
+    fec_samples: int
+    dred_samples: int
+    plc_samples: int
+    silence_samples: int
+    """Before the stream, in pauses that were not sent, when nothing had come, and after it."""
+    packets_received: int
+    packets_late: int
+    """Came when their time had been played."""
+    packets_duplicate: int
+    packets_overflow: int
+    """Given up, the oldest first, because the buffer was full."""
+    packets_lost: int
+    """Their turn came and they were not there."""
+    concealment_events: int
+    """Times that concealment began (WebRTC's ``concealmentEvents``)."""
+    jitter_ms: float
+    """Interarrival jitter, RFC 3550 §6.4.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedSpan:
+    """Consecutive played samples of one origin."""
+
+    origin: Origin
+    time_samples: int | None
+    """Media time of the first, in 48 kHz samples; None for what stands for no media time."""
+    samples: int
+    """How many per channel, at the output rate."""
+
+
+class Playout:
+    """One stream on its way to an ear.
+
+    Args:
+        stream: the format that the sender announced.
+        rate: output rate, an Opus rate.
+        channels: output channels, 1 or 2.
+        target_delay_ms: how long the first packet is held back, which is the jitter it bears.
+        max_buffer_ms: the most audio that waits, 20 to 60,000; beyond it the oldest is given up.
+        complexity: of the decoder, 0 to 10; see :class:`opuscule.codec.Decoder`.
+
+    Raises:
+        InvalidArgumentError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        stream: StreamFormat,
+        *,
+        rate: int = 48_000,
+        channels: int = 1,
+        target_delay_ms: int = 60,
+        max_buffer_ms: int = 10_000,
+        complexity: int = 5,
+    ) -> None:
+        self.rate = rate
+        self.channels = channels
+        self.audio_start_samples = stream.pre_skip_samples
+        self._native = _native.Playout(
+            rate,
+            channels,
+            complexity=complexity,
+            pre_skip_samples=stream.pre_skip_samples,
+            target_delay_ms=target_delay_ms,
+            max_buffer_ms=max_buffer_ms,
+        )
+
+    def push(self, packet: Packet, now: float, *, discontinuity: bool = False) -> Pushed:
+        """Take a packet that arrived at ``now``; say what became of it.
+
+        Raises:
+            InvalidPacketError: it is no Opus packet; its time is concealed like that of a lost one.
+        """
+        return self._native.push(
+            packet.sequence,
+            packet.time_samples,
+            packet.data,
+            int(now * 1e6),
+            jump=discontinuity,
+        )
+
+    def pull(self, samples: int, now: float) -> bytes:
+        """Return the next ``samples`` per channel as interleaved int16, whatever has come."""
+        return self._native.pull(samples, int(now * 1e6))
+
+    def finish(self, end_samples: int, end_sequence: int) -> None:
+        """Say where the stream ends: media time, pre-skip included, and packets sent."""
+        self._native.finish(end_samples, end_sequence)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all of a finished stream has been pulled."""
+        return self._native.finished
+
+    @property
+    def buffered_ms(self) -> int:
+        """Audio that waits."""
+        return self._native.buffered_ms
+
+    @property
+    def stats(self) -> PlayoutStats:
+        """Counts so far."""
+        counts = self._native.stats()
+        jitter_ms = counts.pop("jitter_ms")
+        return PlayoutStats(**{k: int(v) for k, v in counts.items()}, jitter_ms=jitter_ms)
+
+    def take_log(self) -> list[PlayedSpan]:
+        """Return what was played since the last call, at most the newest 4096 spans."""
+        return [PlayedSpan(o, t, n) for o, t, n in self._native.take_log()]  # type: ignore[arg-type]  # the native side has these five names only
+
+    def valid_samples(self, end_samples: int) -> int:
+        """Samples at the output rate that a stream ending at ``end_samples`` has to play."""
+        return from_media_samples(max(0, end_samples - self.audio_start_samples), self.rate)
