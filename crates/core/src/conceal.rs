@@ -105,15 +105,15 @@ impl Concealer {
         let unit = (decoder.rate() / 400) as usize;
         let piece = (decoder.rate() / 1000 * PIECE_MS) as usize;
         let mut room = gap.min(piece);
-        if missing == Missing::Lost {
-            if let Some((_, next)) = later.clone().next() {
-                let fec = decoder.fec_samples(next);
-                if fec > 0 && gap <= fec {
-                    return self.fill_fec(decoder, next, gap, out);
-                }
-                // FEC covers whole frames only: leave exactly its frame for it.
-                room = room.min(gap - fec);
+        if missing == Missing::Lost
+            && let Some((_, next)) = later.clone().next()
+        {
+            let fec = decoder.fec_samples(next);
+            if fec > 0 && gap <= fec {
+                return self.fill_fec(decoder, next, gap, out);
             }
+            // FEC covers whole frames only: leave exactly its frame for it.
+            room = room.min(gap - fec);
         }
         let whole = room - room % unit;
         if whole == 0 {
@@ -123,12 +123,12 @@ impl Concealer {
         if missing == Missing::Jump {
             return Ok(silence(decoder, whole, out));
         }
-        if missing == Missing::Lost {
-            if let Some(offset) = self.find_dred(decoder, at, whole, later) {
-                let dred = self.dred.as_ref().ok_or_else(no_dred)?;
-                dred.decode(decoder, offset, whole, out)?;
-                return Ok((whole, Origin::Dred));
-            }
+        if missing == Missing::Lost
+            && let Some(offset) = self.find_dred(decoder, at, whole, later)
+        {
+            let dred = self.dred.as_ref().ok_or_else(no_dred)?;
+            dred.decode(decoder, offset, whole, out)?;
+            return Ok((whole, Origin::Dred));
         }
         if self.plc_samples >= (decoder.rate() / 1000 * MAX_PLC_MS) as usize {
             return Ok(silence(decoder, whole, out));

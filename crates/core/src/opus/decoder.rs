@@ -123,7 +123,7 @@ impl Decoder {
     pub(super) fn check_missing(&self, samples: usize) -> Result<(), Error> {
         let unit = (self.rate / 400) as usize;
         let longest = (self.rate / 1000 * MAX_PACKET_MS) as usize;
-        if samples == 0 || samples % unit != 0 || samples > longest {
+        if samples == 0 || !samples.is_multiple_of(unit) || samples > longest {
             return Err(Error::argument(format!(
                 "{samples} samples are to be concealed; expected a multiple of {unit} (2.5 ms) up \
                  to {longest} (120 ms)"

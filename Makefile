@@ -1,0 +1,60 @@
+# Everything from a fresh machine with Python >= 3.11, Rust and a C compiler: `make demo`, `make test`.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench wheel clean
+
+BIN := .venv/bin
+# cargo finds cmake in .venv, and is itself found where rustup puts it before a new login.
+export PATH := $(CURDIR)/$(BIN):$(PATH):$(HOME)/.cargo/bin
+export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
+PYTHON_DIRS := $(foreach dir,src tests examples benchmarks tools,$(if \
+    $(wildcard $(dir)/*.py $(dir)/*/*.py),$(dir)))
+
+help:
+	@echo "make demo    hear and see it work (ARGS=--play through the loudspeaker)"
+	@echo "make test    everything that proves it right: lint, Rust tests, Python tests"
+	@echo "make lint    only the linters and type checkers"
+	@echo "make bench   every benchmark; results in out/bench-NAME.json"
+	@echo "make wheel   wheel and source archive in dist/"
+	@echo "make clean   remove everything that was made here"
+
+setup:
+	@sh tools/setup.sh
+
+demo: setup
+	@$(BIN)/opuscule demo $(ARGS)
+
+test: setup
+	@sh tools/system-packages.sh
+	@$(MAKE) --no-print-directory lint
+	@echo "test: the Rust tests (about a minute and a half from nothing)"
+	@cargo test --locked --quiet --workspace --exclude opuscule-python
+	@echo "test: the Python tests (about two minutes)"
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	@echo "lint: ruff, mypy and stubtest (about half a minute)"
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy $(PYTHON_DIRS)
+	@MYPYPATH=src $(BIN)/stubtest --allowlist tools/stubtest-allow.txt opuscule._native
+	@echo "lint: rustfmt and clippy (about a minute from nothing)"
+	@sh tools/rust-components.sh
+	@cargo fmt --check
+	@cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
+
+bench: setup
+	@mkdir -p out
+	@set -e; for file in $(wildcard benchmarks/*.py); do \
+	    name=$$(basename $$file .py); \
+	    case $$name in _*) continue ;; esac; \
+	    echo "bench: $$name"; \
+	    $(BIN)/python $$file --json out/bench-$$name.json $(ARGS); \
+	done
+
+wheel: setup
+	@$(BIN)/maturin build --release --locked --out dist
+	@$(BIN)/maturin sdist --out dist
+
+clean:
+	rm -rf .venv target dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -f src/opuscule/_native.*.so
