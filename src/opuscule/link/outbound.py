@@ -132,8 +132,8 @@ class Outbound:
         sent = max(track.highest, track.end_sequence)
         if message.highest > sent:
             raise RemoteProtocolError(
-                f"receipt for {message.highest} of stream {message.stream}; {sent} was the "
-                "highest sent"
+                f"receipt for {message.highest} of stream {message.stream}, of which "
+                + (f"{sent} was the highest sent" if sent >= 0 else "nothing was sent")
             )
         return ReceiptReceived(message.stream, message.highest, message.received, message.at_us)
 

@@ -277,8 +277,8 @@ _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
 # A message that nests deeper than the interpreter's stack is a RecursionError; one whose strings
-# are not UTF-8 is a UnicodeDecodeError.
-_FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+# are not UTF-8 is a UnicodeError.
+_FAULTS = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 def encode_message(message: Message) -> bytes:
@@ -288,8 +288,8 @@ def encode_message(message: Message) -> bytes:
         InvalidArgumentError: a field is out of the bounds that the peer holds it to.
     """
     # Constructing a Struct checks nothing; these messages are few, so each is read back.
-    data = _encoder.encode(message)
     try:
+        data = _encoder.encode(message)
         _decoder.decode(data)
     except _FAULTS as error:
         raise InvalidArgumentError(f"{type(message).__name__.lower()}: {error}") from error
