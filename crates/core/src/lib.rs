@@ -1,1 +1,4 @@
-//! x
+//! Opus packets and Ogg; no Python in it.
+
+pub mod ogg;
+pub mod packet;
