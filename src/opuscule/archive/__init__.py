@@ -1,3 +1,23 @@
-"""Recordings kept as Opus packets in a Zarr v3 archive, and any stretch of them decoded."""
+"""Recordings kept as Opus packets in a Zarr v3 archive, and any stretch of them decoded.
 
-__all__: list[str] = []
+Reading needs neither zarr nor NumPy; importing and sealing need the extra ``archive``.
+"""
+
+from opuscule.archive.archive import Archive, open_archive
+from opuscule.archive.importer import ImportResult, import_file
+from opuscule.archive.info import RecordingInfo
+from opuscule.archive.recording import Recording
+from opuscule.archive.seal import seal
+from opuscule.archive.verify import VerifyReport, verify
+
+__all__ = [
+    "Archive",
+    "ImportResult",
+    "Recording",
+    "RecordingInfo",
+    "VerifyReport",
+    "import_file",
+    "open_archive",
+    "seal",
+    "verify",
+]

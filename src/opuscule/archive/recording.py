@@ -178,7 +178,14 @@ class Recording:
     def _durations(self, first: int, stop: int) -> Sequence[int]:
         if self.info.packet_samples is not None:
             return [self.info.packet_samples] * (stop - first)
-        return [packet_duration(data) for data in self._packet_bytes(first, stop)]
+        data = self._packet_bytes(first, stop)
+        return [self._duration(number, packet) for number, packet in enumerate(data, first)]
+
+    def _duration(self, number: int, data: bytes) -> int:
+        try:
+            return packet_duration(data)
+        except InvalidPacketError as error:
+            raise CorruptArchiveError(f"{self.path}: packet {number}: {error}") from error
 
     def _packet_bytes(self, first: int, stop: int) -> Iterator[bytes]:
         index = self.index
@@ -208,10 +215,7 @@ class Recording:
                 yield gap.gap
                 time = gap.gap.end_samples
                 gap = next(gaps, None)
-            try:
-                duration = packet_duration(data)
-            except InvalidPacketError as error:
-                raise CorruptArchiveError(f"{self.path}: packet {number}: {error}") from error
+            duration = self._duration(number, data)
             yield Packet(number, time, duration, data)
             time += duration
         while gap is not None and gap.before == stop == len(index):

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     import zarr
     from zarr.core.metadata import ArrayV3Metadata
 
-__all__ = ["CHUNK_BYTES", "create_archive", "sync", "write_recording"]
+__all__ = ["CHUNK_BYTES", "ensure_archive", "sync", "write_recording"]
 
 CHUNK_BYTES = 1 << 20
 """The longest chunk of any array."""
 
 
-def create_archive(path: str | os.PathLike[str]) -> Path:
+def ensure_archive(path: str | os.PathLike[str]) -> Path:
     """Make an archive, or do nothing if there is one.
 
     Raises:

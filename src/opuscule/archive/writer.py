@@ -22,7 +22,7 @@ from typing import Self
 
 from opuscule.archive.info import RecordingInfo, check_name
 from opuscule.archive.layout import IndexBuilder
-from opuscule.archive.store import create_archive, sync, write_recording
+from opuscule.archive.store import ensure_archive, sync, write_recording
 from opuscule.errors import ArchiveError, InvalidArgumentError, RecordingExistsError
 from opuscule.packets import Gap, Packet, StreamFormat
 
@@ -46,12 +46,12 @@ class RecordingWriter:
     Raises:
         InvalidArgumentError: the name is not valid.
         RecordingExistsError: there is one of that name.
-        NotAnArchiveError, MissingExtraError, OSError: see :func:`create_archive`.
+        NotAnArchiveError, MissingExtraError, OSError: see :func:`ensure_archive`.
     """
 
     def __init__(self, archive: str | os.PathLike[str], name: str, form: StreamFormat) -> None:
         check_name(name)
-        self._root = create_archive(archive)
+        self._root = ensure_archive(archive)
         self.name = name
         self._format = form
         self._target = self._root / "recordings" / name

@@ -57,6 +57,11 @@ class Resampler:
         return self._rate
 
     @property
+    def source_rate(self) -> int:
+        """Frames a second of what is converted, in Hz."""
+        return self._source.rate
+
+    @property
     def channels(self) -> int:
         """Samples in a frame, as in the source."""
         return self._source.channels

@@ -1,0 +1,194 @@
+"""Files made recordings: Ogg Opus packet by packet as it is, all else encoded once.
+
+What a file is, its first bytes say, not its name.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import BinaryIO, Unpack
+
+from opuscule.archive.info import RecordingInfo, suggest_name
+from opuscule.archive.writer import RecordingWriter
+from opuscule.codec import EncoderSettings, SettingsOverrides, StreamEncoder, libopus_version
+from opuscule.containers.media import Resampler, open_pcm
+from opuscule.containers.pcm import SAMPLE_BYTES, PcmReader
+from opuscule.errors import UnsupportedFormatError
+from opuscule.files import check_input
+from opuscule.packets import Gap, GapKind
+from opuscule.units import to_media_samples
+
+__all__ = ["ImportResult", "Progress", "import_file"]
+
+Progress = Callable[[int, int | None], None]
+"""Told the 48 kHz samples done so far, and how many there are in all where that is known."""
+
+_CONTAINERS = (
+    (0, b"RIFF", "wav"),
+    (0, b"RF64", "wav"),
+    (0, b"fLaC", "flac"),
+    (0, b"OggS", "ogg"),
+    (0, b"ID3", "mp3"),
+    (0, b"\xff\xfb", "mp3"),
+    (0, b"\xff\xf3", "mp3"),
+    (0, b"\xff\xf1", "aac"),
+    (0, b"\x1a\x45\xdf\xa3", "matroska"),
+    (4, b"ftyp", "mp4"),
+    (0, b"FORM", "aiff"),
+    (0, b"caff", "caf"),
+)
+_OPUS_HEAD_OFFSET = 28  # behind the first page's header with one lacing value (RFC 7845 §3)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What was imported."""
+
+    name: str
+    """The recording's name in the archive."""
+    info: RecordingInfo
+    """What it is now."""
+    transcoded: bool
+    """It was encoded here. Otherwise its packets are those of the file, bit by bit."""
+
+
+def import_file(
+    archive: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    rate: int | None = None,
+    frame_ms: float = 20,
+    preset: str | EncoderSettings = "archive",
+    progress: Progress | None = None,
+    **overrides: Unpack[SettingsOverrides],
+) -> ImportResult:
+    """Add a file to an archive as one recording. If anything fails, nothing is left of it.
+
+    Args:
+        archive: the archive; made when it is not there.
+        path: the file.
+        name: of the recording; None makes one of the file's name.
+        rate: rate in Hz to convert to before encoding. None keeps Opus's rates, takes others to the
+            next higher one, and refuses those above 48 kHz. Does not apply to Ogg Opus.
+        frame_ms: audio per packet, where it is encoded here.
+        preset: how it is encoded, as for :class:`opuscule.codec.Encoder`.
+        progress: called again and again on the way.
+        overrides: settings that replace the preset's.
+
+    Raises:
+        RecordingExistsError: there is a recording of that name.
+        UnsupportedFormatError: it has more than two channels, no audio, or a rate above 48 kHz.
+        FormatError: it is not audio, or damaged.
+        InvalidArgumentError: a name or setting is not valid.
+        NotAnArchiveError: something else is where the archive should be.
+        MissingExtraError: a part that is not installed is needed.
+        OSError: a file cannot be read or written.
+    """
+    path = check_input(path)
+    name = suggest_name(path.stem) if name is None else name
+    with path.open("rb") as file:
+        head = file.read(64)
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        source: dict[str, object] = {
+            "kind": "import",
+            "name": path.name,
+            "bytes": file.tell(),
+            "sha256": digest,
+            "container": _container(head),
+        }
+        if head[:4] == b"OggS" and head[_OPUS_HEAD_OFFSET:].startswith(b"OpusHead"):
+            file.seek(0)
+            info = _copy(archive, name, file, source, progress)
+            return ImportResult(name, info, transcoded=False)
+    with open_pcm(path, rate=rate) as pcm:
+        if pcm.channels > 2:
+            raise UnsupportedFormatError(
+                f"{path} has {pcm.channels} channels; 1 or 2 can be archived: mix it down or split "
+                "it first"
+            )
+        encoder = StreamEncoder(
+            pcm.rate,
+            pcm.channels,
+            frame_ms=frame_ms,
+            sample_format=pcm.sample_format,
+            preset=preset,
+            **overrides,
+        )
+        info = _encode(archive, name, pcm, encoder, source, progress)
+    return ImportResult(name, info, transcoded=True)
+
+
+def _container(head: bytes) -> str:
+    for offset, magic, container in _CONTAINERS:
+        if head[offset:].startswith(magic):
+            return container
+    return "other"
+
+
+def _copy(
+    archive: str | os.PathLike[str],
+    name: str,
+    file: BinaryIO,
+    source: dict[str, object],
+    progress: Progress | None,
+) -> RecordingInfo:
+    from opuscule.containers.ogg import OggReader
+
+    reader = OggReader(file)
+    with RecordingWriter(archive, name, reader.format) as writer:
+        for item in reader:
+            writer.add(item)
+            if progress:
+                progress(writer.time_samples, None)
+        end = reader.end_samples
+        if end > writer.time_samples:
+            missing = Gap(writer.time_samples, end - writer.time_samples, GapKind.LOST)
+            writer.add(missing)
+        source["original_rate"] = reader.format.input_rate
+        source["original_channels"] = reader.format.channels
+        source["start_granule"] = reader.start_granule
+        source["skipped_bytes"] = reader.skipped_bytes
+        return writer.finish(
+            end,
+            complete=not reader.truncated,
+            source=source,
+            encoder={"vendor": reader.vendor},
+            comments=reader.comments,
+        )
+
+
+def _encode(
+    archive: str | os.PathLike[str],
+    name: str,
+    pcm: PcmReader,
+    encoder: StreamEncoder,
+    source: dict[str, object],
+    progress: Progress | None,
+) -> RecordingInfo:
+    original_rate = pcm.source_rate if isinstance(pcm, Resampler) else pcm.rate
+    form = replace(encoder.format, input_rate=original_rate)
+    total = None if pcm.total_samples is None else to_media_samples(pcm.total_samples, pcm.rate)
+    frame_bytes = SAMPLE_BYTES[pcm.sample_format] * pcm.channels
+    samples = 0
+    with RecordingWriter(archive, name, form) as writer:
+        for block in pcm:
+            samples += len(block) // frame_bytes
+            for packet in encoder.push(block):
+                writer.add(packet)
+            if progress:
+                progress(to_media_samples(samples, pcm.rate), total)
+        for packet in encoder.finish():
+            writer.add(packet)
+        source["original_rate"] = original_rate
+        source["original_channels"] = pcm.channels
+        source["encoded_rate"] = pcm.rate
+        source["encoded_samples"] = samples
+        settings = asdict(encoder.encoder.settings)
+        return writer.finish(
+            encoder.end_samples,
+            source=source,
+            encoder={"libopus": libopus_version(), "settings": settings},
+        )
