@@ -40,6 +40,7 @@ __all__ = [
     "as_pcm",
     "libopus_version",
     "packet_duration",
+    "preset_settings",
 ]
 
 Application = Literal["voip", "audio", "lowdelay"]
@@ -111,6 +112,18 @@ PRESETS = {"voice": VOICE, "archive": ARCHIVE}
 """The settings by name."""
 
 
+def preset_settings(name: str) -> EncoderSettings:
+    """Return the settings of a preset.
+
+    Raises:
+        InvalidArgumentError: there is none of that name.
+    """
+    if name not in PRESETS:
+        names = ", ".join(sorted(PRESETS))
+        raise InvalidArgumentError(f"preset is {name!r}; there are: {names}")
+    return PRESETS[name]
+
+
 def libopus_version() -> str:
     """Return the version string of the libopus inside."""
     return _native.libopus_version()
@@ -163,10 +176,7 @@ class Encoder:
         **overrides: Unpack[SettingsOverrides],
     ) -> None:
         if isinstance(preset, str):
-            if preset not in PRESETS:
-                names = ", ".join(sorted(PRESETS))
-                raise InvalidArgumentError(f"preset is {preset!r}; there are: {names}")
-            preset = PRESETS[preset]
+            preset = preset_settings(preset)
         self.settings = dataclasses.replace(preset, **overrides)
         self.rate = check_rate(rate)
         self.channels = channels

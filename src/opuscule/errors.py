@@ -19,6 +19,7 @@ __all__ = [
     "JournalError",
     "LinkClosedError",
     "LinkError",
+    "ListenError",
     "LocalProtocolError",
     "MissingExtraError",
     "NotAnArchiveError",
@@ -91,6 +92,10 @@ class ConnectError(LinkError, ConnectionError):
 
 class AccessDeniedError(ConnectError, PermissionError):
     """The server wants a token, or another one."""
+
+
+class ListenError(LinkError, OSError):
+    """A server could not take its port: in use, or not allowed."""
 
 
 class LinkClosedError(LinkError, ConnectionError):

@@ -4,6 +4,7 @@ The engine is ``crates/core/src/playout``. It reads no clock: ``now`` is monoton
 in. Each played sample is accounted for by what it was made from.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,10 +12,12 @@ from opuscule import _native
 from opuscule.packets import Packet, StreamFormat
 from opuscule.units import from_media_samples
 
-__all__ = ["Origin", "PlayedSpan", "Playout", "PlayoutStats", "Pushed"]
+__all__ = ["Origin", "PlayedSpan", "Playout", "PlayoutStats", "Pushed", "StreamDecoder"]
 
 Origin = Literal["received", "fec", "dred", "plc", "silence"]
 Pushed = Literal["kept", "duplicate", "late"]
+
+_PIECE_SAMPLES = 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,6 @@ class Playout:
     ) -> None:
         self.rate = rate
         self.channels = channels
-        self.audio_start_samples = stream.pre_skip_samples
         self._native = _native.Playout(
             rate,
             channels,
@@ -137,6 +139,59 @@ class Playout:
         """Return what was played since the last call, at most the newest 4096 spans."""
         return [PlayedSpan(o, t, n) for o, t, n in self._native.take_log()]  # type: ignore[arg-type]  # the native side has these five names only
 
-    def valid_samples(self, end_samples: int) -> int:
-        """Samples at the output rate that a stream ending at ``end_samples`` has to play."""
-        return from_media_samples(max(0, end_samples - self.audio_start_samples), self.rate)
+
+class StreamDecoder:
+    """Packets of one stream in order in, all of its samples out, gaps filled.
+
+    What is lost is rebuilt with the help of the packet behind it (FEC, DRED) or concealed;
+    nothing is held back. Without losses the samples are those of the plain sequential decode.
+
+    Args:
+        stream: the format that the sender announced.
+        rate: output rate, an Opus rate.
+        channels: output channels, 1 or 2.
+        complexity: of the decoder, 0 to 10.
+    """
+
+    def __init__(
+        self, stream: StreamFormat, *, rate: int = 48_000, channels: int = 1, complexity: int = 5
+    ) -> None:
+        self._playout = Playout(
+            stream,
+            rate=rate,
+            channels=channels,
+            target_delay_ms=0,
+            max_buffer_ms=60_000,
+            complexity=complexity,
+        )
+        self._pre_skip_samples = stream.pre_skip_samples
+        self._pulled_samples = 0
+
+    @property
+    def stats(self) -> PlayoutStats:
+        """What the samples so far were made from."""
+        return self._playout.stats
+
+    def push(self, packet: Packet, *, discontinuity: bool = False) -> Iterator[bytes]:
+        """Take the next packet; give the samples up to its end as interleaved int16 pieces.
+
+        Raises:
+            InvalidPacketError: it is no Opus packet; its time is concealed with the next one.
+        """
+        self._playout.push(packet, 0.0, discontinuity=discontinuity)
+        # Exactly up to its end: nothing is made up for what has not come yet.
+        return self._pull_to(packet.end_samples)
+
+    def finish(self, end_samples: int, end_sequence: int) -> Iterator[bytes]:
+        """Say where the stream ends; give what is left."""
+        self._playout.finish(end_samples, end_sequence)
+        return self._pull_to(end_samples)
+
+    def _pull_to(self, time_samples: int) -> Iterator[bytes]:
+        valid_samples = max(0, time_samples - self._pre_skip_samples)
+        missing = from_media_samples(valid_samples, self._playout.rate) - self._pulled_samples
+        while missing > 0:
+            samples = min(missing, _PIECE_SAMPLES)
+            self._pulled_samples += samples
+            missing -= samples
+            yield self._playout.pull(samples, 0.0)

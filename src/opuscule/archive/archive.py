@@ -1,0 +1,58 @@
+"""An archive opened for reading."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from opuscule.archive.info import ARCHIVE_FORMAT, check_attributes, is_name
+from opuscule.archive.local import member_names, read_group
+from opuscule.archive.recording import Recording
+from opuscule.errors import RecordingNotFoundError
+
+__all__ = ["Archive", "open_archive"]
+
+
+def open_archive(path: str | os.PathLike[str]) -> "Archive":
+    """Open an archive on a local disk for reading.
+
+    Raises:
+        NotAnArchiveError: there is none, or one of a version that this release cannot read.
+        CorruptArchiveError: its metadata cannot be understood.
+    """
+    root = Path(path)
+    check_attributes(read_group(root), ARCHIVE_FORMAT, str(root))
+    return Archive(root)
+
+
+class Archive(Mapping[str, Recording]):
+    """The recordings of an archive by name; each look at it sees what is there at that moment."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._recordings = path / "recordings"
+
+    def __getitem__(self, name: str) -> Recording:
+        """Open a recording.
+
+        Raises:
+            RecordingNotFoundError: there is none of that name.
+            NotAnArchiveError, CorruptArchiveError: it cannot be read.
+        """
+        if name not in self:
+            raise RecordingNotFoundError(
+                f"{self.path} has no recording {name!r}; it has {len(self)} others"
+            )
+        return Recording(self._recordings / name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(member_names(self._recordings))
+
+    def __len__(self) -> int:
+        return len(member_names(self._recordings))
+
+    def __contains__(self, name: object) -> bool:
+        return (
+            isinstance(name, str)
+            and is_name(name)
+            and (self._recordings / name / "zarr.json").is_file()
+        )

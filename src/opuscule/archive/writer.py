@@ -1,0 +1,214 @@
+"""A recording being written: gathered out of sight, and shown at once and whole.
+
+Theory of operation. A recording is gathered in a directory under ``.incoming`` inside the archive:
+its packets in a plain file, its index in memory. When it ends, its Zarr group is written beside
+them, with chunks that fit what there is, waited for until it is on the disk, and renamed to its
+place. The rename is the moment at which it exists; before it nothing shows, after it all is there.
+
+A writer that was killed leaves its directory under ``.incoming``. Writers hold a shared lock on the
+archive; the next one that finds no other at work removes what is left.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from opuscule.archive.info import RecordingInfo, check_name
+from opuscule.archive.layout import IndexBuilder
+from opuscule.archive.store import create_archive, sync, write_recording
+from opuscule.errors import ArchiveError, InvalidArgumentError, RecordingExistsError
+from opuscule.packets import Gap, Packet, StreamFormat
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["RecordingWriter"]
+
+
+class RecordingWriter:
+    """Writes one recording; a context manager that leaves nothing behind unless it was finished.
+
+    Memory: two bytes a packet and 32 a gap, whatever the packets weigh. Disk: while it is finished
+    the packets are there twice.
+
+    Args:
+        archive: the archive's directory; made when it is not there.
+        name: of the recording.
+        form: what a decoder has to know.
+
+    Raises:
+        InvalidArgumentError: the name is not valid.
+        RecordingExistsError: there is one of that name.
+        NotAnArchiveError, MissingExtraError, OSError: see :func:`create_archive`.
+    """
+
+    def __init__(self, archive: str | os.PathLike[str], name: str, form: StreamFormat) -> None:
+        check_name(name)
+        self._root = create_archive(archive)
+        self.name = name
+        self._format = form
+        self._target = self._root / "recordings" / name
+        if self._target.exists():
+            raise self._exists()
+        self._index = IndexBuilder()
+        self._hash = hashlib.sha256()
+        self._lock = _lock_archive(self._root)
+        try:
+            self._incoming = self._root / ".incoming"
+            self._place = _make_place(self._incoming, name)
+            self._payload = (self._place / "payload").open("w+b")
+        except BaseException:
+            _unlock(self._lock)
+            raise
+
+    @property
+    def time_samples(self) -> int:
+        """Media time just after what was added last: where the next item has to begin."""
+        return self._index.time_samples
+
+    def add(self, item: Packet | Gap) -> None:
+        """Add the next packet or gap in media time.
+
+        Raises:
+            InvalidArgumentError: it does not begin at :attr:`time_samples`, or is not valid.
+            OSError: there is no room.
+        """
+        self._index.add(item)
+        if isinstance(item, Packet):
+            self._hash.update(item.data)
+            self._payload.write(item.data)
+
+    def finish(
+        self,
+        end_samples: int,
+        *,
+        complete: bool = True,
+        start_epoch_ms: int | None = None,
+        source: Mapping[str, object] | None = None,
+        encoder: Mapping[str, object] | None = None,
+        comments: Sequence[tuple[str, str]] = (),
+    ) -> RecordingInfo:
+        """Make the recording appear, whole and durable.
+
+        Args:
+            end_samples: media time at which the audio ends, at most :attr:`time_samples`.
+            complete: whether that is the end that its sender gave it.
+            start_epoch_ms: wall time of its beginning.
+            source: where it comes from, as JSON.
+            encoder: what encoded it, as JSON.
+            comments: the source's tags.
+
+        Raises:
+            InvalidArgumentError: ``end_samples`` is out of range.
+            RecordingExistsError: another one took the name meanwhile.
+            OSError: there is no room.
+        """
+        if not 0 <= end_samples <= self.time_samples:
+            raise InvalidArgumentError(
+                f"end_samples is {end_samples}; packets and gaps reach from 0 to "
+                f"{self.time_samples}"
+            )
+        form, index = self._format, self._index
+        info = RecordingInfo(
+            channels=form.channels,
+            pre_skip_samples=form.pre_skip_samples,
+            input_rate=form.input_rate,
+            gain_q8=form.gain_q8,
+            packets=len(index.lengths),
+            payload_bytes=index.payload_bytes,
+            payload_sha256=self._hash.hexdigest(),
+            packet_samples=index.packet_samples,
+            end_samples=end_samples,
+            total_samples=max(0, end_samples - form.pre_skip_samples),
+            complete=complete,
+            start_epoch_ms=start_epoch_ms,
+            gaps=_summary(index),
+            source=dict(source or {}),
+            encoder=dict(encoder or {}),
+            comments=tuple(comments),
+        )
+        self._payload.flush()
+        write_recording(self._place / "recording", info, index, self._place / "payload")
+        try:
+            (self._place / "recording").rename(self._target)
+        except OSError as error:
+            if self._target.exists():
+                raise self._exists() from error
+            raise
+        sync(self._target.parent)
+        self._clean_up()
+        return info
+
+    def abort(self) -> None:
+        """Throw away what was gathered; after :meth:`finish` there is nothing to throw away."""
+        self._clean_up()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abort()
+
+    def _exists(self) -> RecordingExistsError:
+        return RecordingExistsError(
+            f"{self._root} has a recording {self.name!r} already; give this one another name"
+        )
+
+    def _clean_up(self) -> None:
+        self._payload.close()
+        shutil.rmtree(self._place, ignore_errors=True)
+        with contextlib.suppress(OSError):  # others may be at work in it
+            self._incoming.rmdir()
+        _unlock(self._lock)
+        self._lock = None
+
+
+def _summary(index: IndexBuilder) -> dict[str, object]:
+    counts: dict[str, dict[str, int]] = {}
+    for placed in index.gaps:
+        kind = counts.setdefault(placed.gap.kind.value, {"count": 0, "samples": 0})
+        kind["count"] += 1
+        kind["samples"] += placed.gap.duration_samples
+    return dict(counts)
+
+
+def _make_place(incoming: Path, name: str) -> Path:
+    for _ in range(100):
+        incoming.mkdir(exist_ok=True)
+        # Another writer that ends at this moment may remove the empty directory.
+        with contextlib.suppress(FileNotFoundError):
+            return Path(tempfile.mkdtemp(prefix=f"{name}.", dir=incoming))
+    raise ArchiveError(f"{incoming} is removed again and again; what else is using the archive?")
+
+
+def _lock_archive(root: Path) -> int | None:
+    """Take part in writing; first remove what killed writers left, if nobody else is writing."""
+    if sys.platform == "win32":
+        return None
+    handle = os.open(root, os.O_RDONLY)
+    try:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(root / ".incoming", ignore_errors=True)
+        fcntl.flock(handle, fcntl.LOCK_SH)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _unlock(handle: int | None) -> None:
+    if handle is not None:
+        os.close(handle)

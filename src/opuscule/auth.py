@@ -1,0 +1,46 @@
+"""Who may speak to a server.
+
+A server without a token is for this machine alone; beyond loopback it needs one, or the word that
+none is wanted.
+"""
+
+import hmac
+import ipaddress
+
+from opuscule.errors import InvalidArgumentError
+
+__all__ = ["bearer", "check_exposure", "is_allowed"]
+
+
+def bearer(token: str | None) -> dict[str, str]:
+    """Return the HTTP headers that carry ``token`` (RFC 6750 §2.1)."""
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def is_allowed(token: str | None, authorization: str | None) -> bool:
+    """Whether a request with this ``Authorization`` header may pass a server with this token."""
+    if token is None:
+        return True
+    given = (authorization or "").removeprefix("Bearer ")
+    # In constant time, so that a guess learns nothing from how long it took.
+    return hmac.compare_digest(given.encode(), token.encode())
+
+
+def check_exposure(host: str, token: str | None, insecure: bool) -> None:
+    """Refuse a server that anyone on the network could use by accident.
+
+    Raises:
+        InvalidArgumentError: ``host`` is not loopback, there is no token, and ``insecure`` is not
+            said.
+    """
+    if token or insecure or host == "localhost":
+        return
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise InvalidArgumentError(
+            f"host is {host!r} and there is no token: anyone on the network could listen and speak;"
+            " set a token (OPUSCULE_TOKEN), or say --insecure if that is meant"
+        )

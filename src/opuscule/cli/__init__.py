@@ -1,0 +1,5 @@
+"""The command ``opuscule``."""
+
+from opuscule.cli.app import main
+
+__all__ = ["main"]

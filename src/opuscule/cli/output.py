@@ -1,0 +1,52 @@
+"""How commands talk: a table for a person, JSON for a script, progress on stderr."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+import typer
+
+__all__ = ["clock_time", "emit", "json_option", "pairs", "progress_bar"]
+
+json_option = typer.Option(False, "--json", help="Print JSON for scripts.")
+
+
+def emit(value: object) -> None:
+    """Print a value as JSON."""
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def pairs(rows: Sequence[tuple[str, object]], indent: int = 2) -> None:
+    """Print names and values, aligned."""
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, value in rows:
+        typer.echo(f"{' ' * indent}{name:<{width}}  {value}")
+
+
+def clock_time(seconds: float) -> str:
+    """Seconds as a person reads them: 3.2 s, 12:03, 1:00:07."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@contextlib.contextmanager
+def progress_bar(what: str, quiet: bool) -> Iterator[Callable[[float], None] | None]:
+    """Show how much audio is done while a block runs, when somebody is looking."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what)
+
+        def show(seconds: float) -> None:
+            progress.update(task, description=f"{what}: {clock_time(seconds)} of audio")
+
+        yield show

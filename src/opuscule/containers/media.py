@@ -1,0 +1,253 @@
+"""Audio files of any kind: what is in them decides how they are read, not what they are called.
+
+WAV is read here without anything installed; all else is decoded by PyAV and other rates are
+converted by soxr, both from the extra ``media`` and imported only when needed.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from opuscule.containers.pcm import BLOCK_BYTES, PcmReader, SampleFormat
+from opuscule.containers.resample import MAX_RATE, Resampler
+from opuscule.containers.riff import is_wav
+from opuscule.containers.wav import WavReader
+from opuscule.errors import (
+    FormatError,
+    InvalidArgumentError,
+    MissingExtraError,
+    TruncatedError,
+    UnsupportedFormatError,
+)
+from opuscule.files import check_input
+from opuscule.units import OPUS_RATES
+
+if TYPE_CHECKING:
+    from av import AudioFrame
+    from av.container import InputContainer
+
+__all__ = ["MediaReader", "Resampler", "open_pcm"]
+
+# Containers that say how many samples they hold. Others only estimate it, and may be wrong.
+_EXACT_CONTAINERS = ("flac", "aiff", "w64")
+_INT16_FORMATS = ("u8", "u8p", "s16", "s16p")
+
+
+def open_pcm(
+    path: str | os.PathLike[str], *, rate: int | None = None, salvage: bool = False
+) -> PcmReader:
+    """Open any audio file at a rate that Opus takes.
+
+    Args:
+        path: the file; its name's extension means nothing.
+        rate: the rate in Hz to convert to; None keeps an Opus rate and takes others to the next
+            higher one (11.025 to 12 kHz, 22.05 to 24, 32 and 44.1 to 48), which loses nothing.
+        salvage: read a damaged or cut file as far as it goes, instead of raising there.
+
+    Raises:
+        UnsupportedFormatError: it has no audio, or no ``rate`` is given and its own is above 48 kHz
+            (Opus ends at 20 kHz, and what is above would be destroyed).
+        TruncatedError: it is shorter than it says; from some formats only at the end of reading.
+        FormatError: it is nothing that can be decoded.
+        MissingExtraError: it is not WAV, or of another rate, and ``media`` is not installed.
+        InvalidArgumentError: ``rate`` is not between 1 Hz and 768 kHz.
+        FileNotFoundError, IsADirectoryError, PermissionError: see
+            :func:`opuscule.files.check_input`.
+    """
+    if rate is not None and not 0 < rate <= MAX_RATE:
+        raise InvalidArgumentError(f"rate is {rate} Hz; expected 1 to {MAX_RATE} Hz")
+    path = check_input(path)
+    source = _open_native(path, salvage)
+    try:
+        wanted = _opus_rate(source.rate, path) if rate is None else rate
+        return source if wanted == source.rate else Resampler(source, wanted)
+    except BaseException:
+        source.close()
+        raise
+
+
+def _open_native(path: os.PathLike[str], salvage: bool) -> PcmReader:
+    with open(path, "rb") as file:  # noqa: PTH123 - PathLike has no open()
+        wav = is_wav(file.read(12))
+    if wav:
+        # A telephone's WAV holds A-law, a camera's ADPCM: those are left to PyAV.
+        with contextlib.suppress(UnsupportedFormatError):
+            return WavReader(path, salvage=salvage)
+    return MediaReader(path, salvage=salvage)
+
+
+def _opus_rate(rate: int, path: os.PathLike[str]) -> int:
+    for opus_rate in OPUS_RATES:
+        if opus_rate >= rate:
+            return opus_rate
+    raise UnsupportedFormatError(
+        f"{path} has {rate} Hz; Opus ends at 20 kHz and would destroy what is above: "
+        "give rate=48000 to accept that, or keep the recording lossless"
+    )
+
+
+class MediaReader:
+    """The audio of any file that PyAV decodes, as a :class:`~opuscule.containers.pcm.PcmReader`.
+
+    The first audio stream, at its own rate and channels; int16 if it is coded so, else float32.
+    Only this file is opened, whatever others a playlist in it may name.
+
+    Args:
+        path: the file.
+        salvage: end where decoding fails, instead of raising.
+
+    Raises:
+        UnsupportedFormatError: it is media without audio, or of more than 255 channels.
+        FormatError: it is not media that can be decoded.
+        MissingExtraError: PyAV is not installed.
+        FileNotFoundError, IsADirectoryError, PermissionError: see
+            :func:`opuscule.files.check_input`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, salvage: bool = False) -> None:
+        self._path = check_input(path)
+        try:
+            import av
+        except ImportError as error:
+            raise MissingExtraError(f"reading {self._path.name}", "media") from error
+        self._av = av
+        self._salvage = salvage
+        self._read_samples = 0
+        self._file = self._path.open("rb")
+        self._container: InputContainer | None = None
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        try:
+            # An open file and no protocol: a playlist cannot make us read what it names.
+            self._container = self._av.open(
+                self._file,
+                mode="r",
+                options={"protocol_whitelist": "none"},
+                metadata_errors="replace",  # tags are often Latin-1, and are not read here
+            )
+        except self._av.FFmpegError as error:
+            raise FormatError(
+                f"{self._path} is not audio that can be decoded: {error.strerror}"
+            ) from error
+        if not self._container.streams.audio:
+            raise UnsupportedFormatError(f"{self._path} has no audio in it that can be decoded")
+        stream = self._container.streams.audio[0]
+        context = stream.codec_context
+        if not context.sample_rate or not 0 < context.channels <= 255:
+            raise UnsupportedFormatError(
+                f"{self._path} has {context.channels} channels at {context.sample_rate} Hz; "
+                "expected 1 to 255 and a rate"
+            )
+        self._rate, self._channels = context.sample_rate, context.channels
+        self._sample_format: SampleFormat = (
+            "int16" if context.format.name in _INT16_FORMATS else "float32"
+        )
+        exact = self._container.format.name in _EXACT_CONTAINERS
+        self._total: int | None = None
+        if (
+            exact
+            and not self._salvage
+            and stream.duration is not None
+            and stream.time_base is not None
+        ):
+            self._total = round(stream.duration * stream.time_base * self._rate)
+        self._frames = self._decode()
+
+    @property
+    def rate(self) -> int:
+        """Frames a second of the file, in Hz."""
+        return self._rate
+
+    @property
+    def channels(self) -> int:
+        """Samples in a frame; 1 to 255."""
+        return self._channels
+
+    @property
+    def sample_format(self) -> SampleFormat:
+        """``int16`` for codecs of at most 16 bits, else ``float32``."""
+        return self._sample_format
+
+    @property
+    def total_samples(self) -> int | None:
+        """Frames in the file where its container says so (FLAC, AIFF, Wave64), else None.
+
+        None too with ``salvage``, which makes no promise of it.
+        """
+        return self._total
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Blocks of whole frames, native byte order.
+
+        Raises:
+            TruncatedError: there is less than the container says.
+            FormatError: the file is damaged here.
+        """
+        return self._frames
+
+    def _decode(self) -> Iterator[bytes]:
+        container = self._container
+        if container is None:
+            return
+        code = "s16" if self._sample_format == "int16" else "flt"
+        convert = self._av.AudioResampler(format=code, rate=self._rate)
+        try:
+            for frame in container.decode(container.streams.audio[0]):
+                self._check_same(frame)
+                for packed in convert.resample(frame):
+                    yield from self._blocks(packed)
+            for packed in convert.resample(None):
+                yield from self._blocks(packed)
+        except self._av.FFmpegError as error:
+            if self._salvage:
+                return
+            raise FormatError(
+                f"{self._path} is damaged after {self._read_samples} samples: "
+                f"{error.strerror}; read it with salvage to keep what is before"
+            ) from error
+        if self._total is not None and self._read_samples < self._total:
+            raise TruncatedError(
+                f"{self._path} is damaged or cut short: got {self._read_samples} samples, its "
+                f"header promises {self._total}; read it with salvage to keep what is there"
+            )
+
+    def _check_same(self, frame: "AudioFrame") -> None:
+        if frame.layout.nb_channels != self._channels or frame.sample_rate != self._rate:
+            raise UnsupportedFormatError(
+                f"{self._path} changes after {self._read_samples} samples from {self._channels} "
+                f"channels at {self._rate} Hz to {frame.layout.nb_channels} at "
+                f"{frame.sample_rate} Hz; split it there"
+            )
+
+    def _blocks(self, frame: "AudioFrame") -> Iterator[bytes]:
+        frame_bytes = self._channels * (2 if self._sample_format == "int16" else 4)
+        self._read_samples += frame.samples
+        # The plane is padded to the CPU's liking beyond the last sample.
+        data = memoryview(frame.planes[0])[: frame.samples * frame_bytes]
+        step = max(1, BLOCK_BYTES // frame_bytes) * frame_bytes
+        for start in range(0, len(data), step):
+            yield bytes(data[start : start + step])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; closing twice does no harm."""
+        if self._container is not None:
+            self._container.close()
+        self._file.close()

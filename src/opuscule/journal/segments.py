@@ -1,0 +1,272 @@
+"""The segments of a journal on disk: written, read back, deleted.
+
+A segment is never written to after a restart or a failed write; the next write begins a new one.
+So what follows the last good record of a segment is the remains of one interrupted write. Reading
+stops there, since after a wrong length nothing says where the next record begins, and tells what
+stopped it as a :class:`Damage`: the other segments are still good.
+
+Every segment repeats the beginnings of the recordings that are not sealed yet, so that damage to
+one does not take a recording's name along.
+
+A segment is deleted when all that it mentions is sealed and no older one mentions it still: were
+the mark that a recording is sealed to go before its packets, a restart would seal it again.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from opuscule.errors import JournalError
+from opuscule.journal.records import (
+    FRAME,
+    HEADER,
+    MAX_BODY_BYTES,
+    MIN_BODY_BYTES,
+    checksum,
+    owner,
+)
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["Damage", "DirectoryLock", "SegmentReader", "Segments"]
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A part of a segment that cannot be read."""
+
+    segment: Path
+    """The segment's file."""
+    offset: int
+    """Bytes from its beginning to the first that cannot be read."""
+    lost_bytes: int
+    """How many bytes from there to the end of the file."""
+    torn: bool
+    """It is the unfinished last write of a program that was killed: nothing in it was ever
+    reported durable. Otherwise bytes were changed after they had been written."""
+    reason: str
+    """What is wrong there."""
+
+
+class SegmentReader:
+    """Reads the good records at the beginning of a segment.
+
+    Iterating yields ``(recording, body)`` pairs; afterwards ``recordings`` has the numbers of those
+    that it met, ``good_bytes`` is the length of what was read and ``damage`` tells what stopped it,
+    or is None at a clean end.
+    """
+
+    def __init__(self, path: Path, limit_bytes: int | None = None) -> None:
+        self.path = path
+        self.recordings: set[int] = set()
+        self.good_bytes = 0
+        self.damage: Damage | None = None
+        self._limit_bytes = limit_bytes
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        with self.path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            if self._limit_bytes is not None:
+                size = min(size, self._limit_bytes)
+            header = file.read(min(len(HEADER), size))
+            if header != HEADER:
+                torn = len(header) < len(HEADER)
+                self._stop(size, "the header is cut off" if torn else "no header", torn=torn)
+                return
+            self.good_bytes = len(HEADER)
+            while self.good_bytes < size:
+                body = self._record(file, size)
+                if body is None:
+                    return
+                self.good_bytes += FRAME.size + len(body)
+                number = owner(body)
+                self.recordings.add(number)
+                yield number, body
+
+    def _record(self, file: BinaryIO, size: int) -> bytes | None:
+        left = size - self.good_bytes - FRAME.size
+        if left < 0:
+            self._stop(size, "a record is cut off", torn=True)
+            return None
+        crc, length = FRAME.unpack(file.read(FRAME.size))
+        if not MIN_BODY_BYTES <= length <= MAX_BODY_BYTES:
+            zeros = not crc and not length and not any(file.read(left))
+            self._stop(size, f"a record claims {length} bytes", torn=zeros)
+            return None
+        if length > left:
+            self._stop(size, "a record is cut off", torn=True)
+            return None
+        body = file.read(length)
+        if checksum(body) != crc:
+            self._stop(size, "a record's checksum is wrong", torn=False)
+            return None
+        return body
+
+    def _stop(self, size: int, reason: str, *, torn: bool) -> None:
+        lost = size - self.good_bytes
+        self.damage = Damage(self.path, self.good_bytes, lost, torn, reason)
+
+
+@dataclass(slots=True)
+class _Segment:
+    path: Path
+    ids: set[int] = field(default_factory=set)
+    size: int = 0
+    damaged: bool = False
+
+
+class Segments:
+    """The segments in a directory, oldest first."""
+
+    def __init__(self, directory: Path, segment_bytes: int) -> None:
+        self._directory = directory
+        self._segment_bytes = segment_bytes
+        # Replaced and never changed in place: one thread reads while another writes.
+        self._segments: tuple[_Segment, ...] = ()
+        self._file: BinaryIO | None = None
+        names = (path.name.split(".")[0] for path in directory.glob("*.journal*"))
+        self._next_number = max((int(name) for name in names if name.isdecimal()), default=0) + 1
+
+    def readers(self) -> Iterator[SegmentReader]:
+        """Take up what is in the directory: each reader must be read to its end."""
+        for path in sorted(self._directory.glob("*.journal")):
+            reader = SegmentReader(path)
+            yield reader
+            segment = _Segment(path, reader.recordings)
+            segment.size = reader.good_bytes
+            segment.damaged = reader.damage is not None and not reader.damage.torn
+            self._segments += (segment,)
+
+    def mentioning(self, recording: int) -> list[tuple[Path, int]]:
+        """List the segments in which a recording occurs, with the length of their sound part."""
+        return [(s.path, s.size) for s in self._segments if recording in s.ids and s.size]
+
+    def write(
+        self, data: bytes | bytearray, ids: AbstractSet[int], live: Mapping[int, bytes]
+    ) -> None:
+        """Append ``data`` with one write, and wait until the disk has it.
+
+        Args:
+            data: whole records.
+            ids: the recordings that they belong to.
+            live: the beginnings of the recordings that are not sealed, repeated in a new segment.
+
+        Raises:
+            OSError: it is not all on disk. The segment is given up; what was written before stays.
+        """
+        if self._file is None:
+            self._begin_segment(live)
+        assert self._file is not None  # noqa: S101 - for the type checker; made just above
+        segment = self._segments[-1]
+        try:
+            self._write_all(data)
+        except OSError:
+            # A torn write is not read back in any case; cut it off so that it is not reported.
+            with contextlib.suppress(OSError):
+                self._file.truncate(segment.size)
+            self.close()
+            raise
+        segment.ids |= ids
+        segment.size += len(data)
+        if segment.size >= self._segment_bytes:
+            self.close()
+
+    def delete(self, sealed: AbstractSet[int]) -> set[int]:
+        """Delete the segments that only ``sealed`` recordings need; returns who is mentioned yet.
+
+        Raises:
+            OSError: a file cannot be deleted.
+        """
+        kept: list[_Segment] = []
+        mentioned: set[int] = set()
+        for segment in self._segments:
+            if not segment.ids <= sealed or segment.ids & mentioned:
+                kept.append(segment)
+                mentioned |= segment.ids
+                continue
+            if segment is self._segments[-1]:
+                self.close()
+            if segment.damaged:
+                # There may be audio in what could not be read: out of the way, but kept.
+                with contextlib.suppress(FileNotFoundError):
+                    segment.path.rename(segment.path.with_suffix(".journal-damaged"))
+            else:
+                segment.path.unlink(missing_ok=True)
+        self._segments = tuple(kept)
+        return mentioned
+
+    def close(self) -> None:
+        """Write no more to the present segment."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
+
+    def _begin_segment(self, live: Mapping[int, bytes]) -> None:
+        path = self._directory / f"{self._next_number:010d}.journal"
+        self._next_number += 1
+        self._file = path.open("xb", buffering=0)
+        segment = _Segment(path, set(live))
+        self._segments += (segment,)
+        head = HEADER + b"".join(live.values())
+        try:
+            self._write_all(head)
+            _sync_directory(self._directory)
+        except OSError:
+            self.close()
+            raise
+        segment.size = len(head)
+
+    def _write_all(self, data: bytes | bytearray) -> None:
+        assert self._file is not None  # noqa: S101 - for the type checker; callers have opened it
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
+        os.fsync(self._file.fileno())
+
+
+def _sync_directory(directory: Path) -> None:
+    if sys.platform != "win32":
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+class DirectoryLock:
+    """Keeps a second process, or a second journal in this one, out of a directory.
+
+    Raises:
+        JournalError: the directory is in use or cannot be made.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        path = directory / "lock"
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise JournalError(f"{directory}: cannot be used for a journal: {error}") from error
+        try:
+            if sys.platform != "win32":
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._fd)
+            raise JournalError(
+                f"{directory}: another process is using this journal; stop it or choose another "
+                "directory"
+            ) from error
+
+    def release(self) -> None:
+        """Let others in; a second call does nothing. The file stays: removing it would race."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,259 @@
+"""One device's connection: its streams to the keeper and the handler, the answers back.
+
+An answer is sent at the pace at which it is heard, a little ahead, so that it can be stopped and
+never piles up in a device. Every utterance gets exactly one answer stream, which may be empty: that
+is how a device knows that nothing more comes.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from opuscule import __version__
+from opuscule.codec import Buffer, StreamEncoder, packet_duration
+from opuscule.errors import JournalError, LinkError, OpusculeError
+from opuscule.handlers import AnswerHandler, Utterance
+from opuscule.journal import Durable
+from opuscule.link import (
+    ErrorReceived,
+    Event,
+    Link,
+    Opened,
+    PacketReceived,
+    PeerSilent,
+    Role,
+    StreamEnded,
+    StreamStarted,
+    StreamStopped,
+)
+from opuscule.packets import Packet
+from opuscule.server.keeper import Keeper, recording_name
+from opuscule.transports.websocket import WebSocketShell
+from opuscule.wire.messages import Side
+
+__all__ = ["Session"]
+
+_LEAD_S = 0.4
+"""How far ahead of its time a packet of an answer is sent."""
+
+_FRAME_MS = 20
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Stream:
+    """A stream that the device sends."""
+
+    utterance: Utterance
+    recording: str
+    answer: int | None = None
+    task: asyncio.Task[None] | None = None
+    ended: bool = False
+
+
+class Session:
+    """One connected device.
+
+    Args:
+        name: the server's name for the connection.
+        handler: the application.
+        keeper: where streams are kept, or None.
+        answer_rate: of the handler's samples, in Hz.
+        sessions: where it stands while it is connected.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        handler: AnswerHandler,
+        keeper: Keeper | None,
+        answer_rate: int,
+        sessions: "set[Session]",
+    ) -> None:
+        self.name = name
+        self.device = ""
+        self._handler = handler
+        self._keeper = keeper
+        self._answer_rate = answer_rate
+        self._sessions = sessions
+        self._streams: dict[int, _Stream] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.link = Link(
+            Role.SERVER,
+            time.monotonic(),
+            packet_duration=packet_duration,
+            agent=f"opuscule/{__version__}",
+            session=name,
+            capabilities=["stored"] if keeper else [],
+        )
+        self.shell = WebSocketShell(
+            self.link, lambda: sessions.add(self), self._on_events, self._on_closed
+        )
+
+    def on_stored(self, recording: str, durable: Durable) -> None:
+        """Tell the device what has become durable of one of its recordings."""
+        for number, stream in list(self._streams.items()):
+            if stream.recording == recording and not self.link.closed:
+                self.link.acknowledge_stored(number, _merged(durable.ranges), end=durable.ended)
+                self.shell.flush()
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self.shell.close()
+
+    def _on_events(self, events: list[Event]) -> None:
+        for event in events:
+            match event:
+                case PacketReceived():
+                    self._on_packet(event)
+                case Opened():
+                    self.device = event.device
+                    _log.info("%s: %s is here (%s)", self.name, event.device, event.agent)
+                case StreamStarted():
+                    self._on_started(event)
+                case StreamEnded():
+                    self._on_ended(event)
+                case StreamStopped():
+                    self._on_stopped(event)
+                case ErrorReceived() | PeerSilent():
+                    _log.warning("%s: %s", self.name, event)
+                case _:
+                    pass
+
+    def _on_started(self, event: StreamStarted) -> None:
+        recording = ""
+        if self._keeper:
+            recording = recording_name(self.device, event.epoch_ms, self._keeper.is_taken)
+            self._keeper.begin(
+                recording,
+                event.format,
+                {
+                    "device": self.device,
+                    "session": self.name,
+                    "name": event.name,
+                    "start_epoch_ms": event.epoch_ms,
+                },
+            )
+        utterance = Utterance(event.format, device=self.device, name=recording)
+        stream = _Stream(utterance, recording)
+        self._streams[event.stream] = stream
+        stream.task = asyncio.create_task(self._answer(event.stream, stream))
+        self._tasks.add(stream.task)
+        stream.task.add_done_callback(self._tasks.discard)
+
+    def _on_packet(self, event: PacketReceived) -> None:
+        stream = self._streams[event.stream]
+        if not event.backfill:
+            stream.utterance.feed(event.packet, discontinuity=event.discontinuity)
+        if self._keeper:
+            try:
+                self._keeper.append(
+                    stream.recording,
+                    event.packet,
+                    event.arrived,
+                    backfill=event.backfill,
+                    discontinuity=event.discontinuity,
+                )
+            except JournalError as error:
+                # Nothing is acknowledged that is not kept: the device still has it.
+                _log.error("%s", error)
+                self.link.fail("storage", "the server's disk does not keep up")
+
+    def _on_ended(self, event: StreamEnded) -> None:
+        stream = self._streams[event.stream]
+        stream.ended = True
+        stream.utterance.end(event.end_samples, event.end_sequence)
+        if self._keeper:
+            self._keeper.end(stream.recording, event.end_samples)
+
+    def _on_stopped(self, event: StreamStopped) -> None:
+        if event.side is Side.YOURS:
+            self._abandon(self._streams[event.stream], event.reason or "stopped by the device")
+            return
+        for stream in self._streams.values():
+            if stream.answer == event.stream and stream.task:
+                stream.task.cancel()
+
+    def _on_closed(self, fault: Exception | None) -> None:
+        _log.info("%s: %s is gone%s", self.name, self.device, f": {fault}" if fault else "")
+        for stream in self._streams.values():
+            if not stream.ended:
+                self._abandon(stream, "the connection ended")
+        for task in self._tasks:
+            task.cancel()
+        self._sessions.discard(self)
+
+    def _abandon(self, stream: _Stream, reason: str) -> None:
+        stream.ended = True
+        stream.utterance.abort(reason)
+        if self._keeper:
+            self._keeper.interrupt(stream.recording)
+
+    async def _answer(self, number: int, stream: _Stream) -> None:
+        encoder = StreamEncoder(self._answer_rate, 1, frame_ms=_FRAME_MS)
+        begun = 0.0
+
+        def begin() -> int:
+            nonlocal begun
+            if stream.answer is None:
+                begun = time.monotonic()
+                stream.answer = self._open_answer(number, encoder, begun)
+            return stream.answer
+
+        async def send(packets: list[Packet]) -> None:
+            for packet in packets:
+                answer = begin()
+                due = begun + packet.time_samples / 48_000 - _LEAD_S
+                await asyncio.sleep(due - time.monotonic())
+                await self.shell.writable()
+                self.link.send_packet(answer, packet)
+                self.shell.flush()
+
+        try:
+            try:
+                async for pcm in self._handler(stream.utterance):
+                    for piece in _pieces(pcm, self._answer_rate):
+                        await send(encoder.push(piece))
+                await send(encoder.finish())
+            except OpusculeError as error:
+                _log.warning("%s: no answer: %s", self.name, error)
+                self.link.warn("handler", f"no answer: {error}"[:200])
+            except Exception:
+                # The application's own fault; its other utterances go on.
+                _log.exception("%s: the answer handler failed", self.name)
+                self.link.warn("handler", "the server's answer handler failed")
+            self.link.end_stream(begin(), encoder.end_samples)
+            self.shell.flush()
+        except LinkError as error:
+            _log.info("%s: the answer was cut off: %s", self.name, error)
+
+    def _open_answer(self, number: int, encoder: StreamEncoder, now: float) -> int:
+        return self.link.open_stream(
+            encoder.format,
+            frame_ms=_FRAME_MS,
+            clock_us=round(now * 1e6),
+            epoch_ms=round(time.time() * 1000),
+            name="answer",
+            reply_to=number,
+        )
+
+
+def _pieces(pcm: Buffer, rate: int) -> Iterator[bytes]:
+    """Cut what a handler gives into frames, so that encoding never holds the loop for long."""
+    data = memoryview(pcm).tobytes()
+    size = rate * _FRAME_MS // 1000 * 2
+    for at in range(0, len(data), size):
+        yield data[at : at + size]
+
+
+def _merged(ranges: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for first, end in sorted(ranges):
+        if merged and first <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((first, end))
+    return merged

@@ -1,0 +1,267 @@
+"""Audio files into Opus and back.
+
+``open_audio`` reads whatever holds audio, Ogg Opus included, as PCM; ``encode_file`` and
+``decode_file`` are what the commands of these names do.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from opuscule.codec import EncoderSettings, StreamEncoder
+from opuscule.containers.media import open_pcm
+from opuscule.containers.ogg import OggReader, OggWriter
+from opuscule.containers.pcm import PcmReader, SampleFormat
+from opuscule.containers.wav import WavWriter
+from opuscule.errors import FormatError, UnsupportedFormatError
+from opuscule.files import atomic_output, check_input
+from opuscule.packets import Gap, Packet
+from opuscule.playout import PlayoutStats, StreamDecoder
+from opuscule.units import check_rate, to_media_samples
+
+__all__ = [
+    "MAX_CHANNELS",
+    "Decoded",
+    "Encoded",
+    "OpusReader",
+    "Progress",
+    "decode_file",
+    "encode_file",
+    "is_ogg",
+    "open_audio",
+]
+
+MAX_CHANNELS = 2
+"""What one Opus stream holds."""
+
+Progress = Callable[[float], None]
+"""Is told, now and then, how many seconds of audio are done."""
+
+
+def is_ogg(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as Ogg does (RFC 3533 §6)."""
+    with Path(path).open("rb") as file:
+        return file.read(4) == b"OggS"
+
+
+class OpusReader(PcmReader):
+    """An Ogg Opus file as PCM, holes concealed.
+
+    Args:
+        path: the file.
+        rate: of the samples, an Opus rate.
+
+    Raises:
+        FormatError: it is no Ogg Opus file, or is damaged beyond its headers.
+        FileNotFoundError, IsADirectoryError, PermissionError: see
+            :func:`opuscule.files.check_input`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, rate: int = 48_000) -> None:
+        self._file = check_input(path).open("rb")
+        try:
+            self._ogg = OggReader(self._file)
+            self._rate = check_rate(rate)
+            self.stream = self._ogg.format
+            self._decoder = StreamDecoder(self.stream, rate=rate, channels=self.channels)
+            self._blocks = self._decode()
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def rate(self) -> int:
+        """Of the samples handed out, in Hz."""
+        return self._rate
+
+    @property
+    def channels(self) -> int:
+        """1 or 2."""
+        return self.stream.channels
+
+    @property
+    def sample_format(self) -> SampleFormat:
+        """Always int16."""
+        return "int16"
+
+    @property
+    def total_samples(self) -> int | None:
+        """Known only when all has been read."""
+        return None
+
+    @property
+    def comments(self) -> tuple[tuple[str, str], ...]:
+        """The file's tags."""
+        return self._ogg.comments
+
+    @property
+    def stats(self) -> PlayoutStats:
+        """What the samples so far were made from."""
+        return self._decoder.stats
+
+    def _decode(self) -> Iterator[bytes]:
+        sequence = 0
+        for item in self._ogg:
+            if isinstance(item, Gap):
+                # One number stands for whatever was lost: a gap in time alone would be a pause.
+                sequence += 1
+                continue
+            packet = Packet(sequence, item.time_samples, item.duration_samples, item.data)
+            sequence += 1
+            yield from self._decoder.push(packet)
+        yield from self._decoder.finish(self._ogg.end_samples, sequence)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._blocks
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._file.close()
+
+
+def open_audio(path: str | os.PathLike[str], *, rate: int | None = None) -> PcmReader:
+    """Open any audio file as PCM at an Opus rate, by its content and not its name.
+
+    Ogg Opus and WAV are read here; everything else, and other rates, by the ``media`` extra. The
+    arguments and errors are those of :func:`opuscule.containers.media.open_pcm`.
+    """
+    if is_ogg(check_input(path)):
+        try:
+            return OpusReader(path, rate=rate or 48_000)
+        except UnsupportedFormatError:
+            # Ogg, but Vorbis or FLAC in it.
+            return open_pcm(path, rate=rate)
+    return open_pcm(path, rate=rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What :func:`encode_file` made."""
+
+    samples: int
+    """Per channel, at ``rate``."""
+    rate: int
+    channels: int
+    packets: int
+    payload_bytes: int
+    duration_s: float
+    bitrate: float
+    """Of the packets, bits a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What :func:`decode_file` made."""
+
+    samples: int
+    """Per channel, at ``rate``."""
+    rate: int
+    channels: int
+    duration_s: float
+    concealed_samples: int
+    """Made up or rebuilt because packets were missing."""
+
+
+def encode_file(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    preset: str | EncoderSettings = "voice",
+    frame_ms: float = 20,
+    rate: int | None = None,
+    progress: Progress | None = None,
+) -> Encoded:
+    """Encode an audio file to Ogg Opus; ``target`` appears when it is whole.
+
+    Raises:
+        FormatError: ``source`` cannot be read, or has more than two channels.
+        InvalidArgumentError: a setting is out of its range.
+        OSError: a file cannot be read or written.
+    """
+    packets = payload_bytes = 0
+    with open_audio(source, rate=rate) as reader:
+        if reader.channels > MAX_CHANNELS:
+            raise UnsupportedFormatError(
+                f"{source} has {reader.channels} channels; one Opus stream has 1 or 2: mix or pick"
+                " them first"
+            )
+        encoder = StreamEncoder(
+            reader.rate,
+            reader.channels,
+            frame_ms=frame_ms,
+            sample_format=reader.sample_format,
+            preset=preset,
+        )
+        with atomic_output(target) as file:
+            writer = OggWriter(file, encoder.format)
+
+            def write(made: list[Packet]) -> None:
+                nonlocal packets, payload_bytes
+                for packet in made:
+                    writer.write(packet)
+                    packets += 1
+                    payload_bytes += len(packet.data)
+
+            for block in reader:
+                write(encoder.push(block))
+                if progress:
+                    progress(encoder.end_samples / 48_000)
+            write(encoder.finish())
+            writer.close(encoder.end_samples)
+    valid = max(0, encoder.end_samples - encoder.format.pre_skip_samples)
+    return Encoded(
+        samples=valid // to_media_samples(1, reader.rate),
+        rate=reader.rate,
+        channels=reader.channels,
+        packets=packets,
+        payload_bytes=payload_bytes,
+        duration_s=valid / 48_000,
+        bitrate=payload_bytes * 8 / (valid / 48_000) if valid else 0.0,
+    )
+
+
+def decode_file(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    rate: int = 48_000,
+    progress: Progress | None = None,
+) -> Decoded:
+    """Decode an Ogg Opus file to a WAV file; ``target`` appears when it is whole.
+
+    Raises:
+        FormatError: ``source`` is no Ogg Opus file, or damaged beyond its headers.
+        InvalidArgumentError: ``rate`` is no Opus rate.
+        OSError: a file cannot be read or written.
+    """
+    with OpusReader(source, rate=rate) as reader, atomic_output(target) as file:
+        writer = WavWriter(file, reader.rate, reader.channels)
+        for block in reader:
+            writer.write(block)
+            if progress:
+                progress(writer.total_samples / reader.rate)
+        writer.close()
+        if not writer.total_samples and reader.stats.packets_lost:
+            raise FormatError(f"{source} has no packet that can be decoded")
+        stats = reader.stats
+        return Decoded(
+            samples=writer.total_samples,
+            rate=reader.rate,
+            channels=reader.channels,
+            duration_s=writer.total_samples / reader.rate,
+            concealed_samples=stats.fec_samples + stats.dred_samples + stats.plc_samples,
+        )

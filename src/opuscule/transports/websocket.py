@@ -1,0 +1,249 @@
+"""A link's shell over WebSocket, the same for both ends.
+
+The shell does what the link's contract asks: it hands in what arrives with the time, sends what the
+link wants sent, and calls it again when its deadline comes. It decides nothing else.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+import picows
+
+from opuscule.auth import bearer, is_allowed
+from opuscule.errors import (
+    AccessDeniedError,
+    ConnectError,
+    InvalidArgumentError,
+    LinkClosedError,
+    ListenError,
+    RemoteProtocolError,
+)
+from opuscule.link import Event, Link
+from opuscule.packets import MAX_PACKET_BYTES
+from opuscule.wire.frame import HEADER_BYTES
+
+__all__ = ["PATH", "WebSocketShell", "connect", "listen"]
+
+PATH = "/opuscule/v1"
+"""Where a server answers; the number is the protocol's major version."""
+
+_MAX_MESSAGE_BYTES = MAX_PACKET_BYTES + HEADER_BYTES
+_CONNECT_TIMEOUT_S = 5.0
+_GOODBYE_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class WebSocketShell(picows.WSListener):
+    """One WebSocket and the link that speaks through it.
+
+    Args:
+        link: the peer without I/O.
+        on_connected: is told once the WebSocket stands.
+        on_events: is given the events of each message, in the loop's thread.
+        on_closed: is told once that the connection is over, and why if it was a fault.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        on_connected: Callable[[], None],
+        on_events: Callable[[list[Event]], None],
+        on_closed: Callable[[Exception | None], None],
+    ) -> None:
+        self.link = link
+        self._on_connected = on_connected
+        self._on_events = on_events
+        self._on_closed = on_closed
+        self._transport: picows.WSTransport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._fault: Exception | None = None
+        self.closed = asyncio.Event()
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        """Begin (called by picows)."""
+        self._transport = transport
+        self._on_connected()
+        self.flush()
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        """Hand a message to the link (called by picows)."""
+        kind = frame.msg_type
+        now = time.monotonic()
+        try:
+            if kind is picows.WSMsgType.BINARY and frame.fin:
+                events = self.link.receive_binary(frame.get_payload_as_bytes(), now)
+            elif kind is picows.WSMsgType.TEXT and frame.fin:
+                events = self.link.receive_text(frame.get_payload_as_bytes(), now)
+            elif kind in (picows.WSMsgType.PING, picows.WSMsgType.PONG):
+                return
+            elif kind is picows.WSMsgType.CLOSE:
+                transport.send_close(frame.get_close_code())
+                transport.disconnect()
+                return
+            else:
+                # Nothing of the protocol needs fragments; putting them together needs a bound.
+                self.link.fail("fragments", "a message came in fragments; send each in one piece")
+                events = []
+        except RemoteProtocolError as error:
+            self.fail(error)
+            return
+        if events:
+            self._on_events(events)
+        self.flush()
+
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:  # noqa: ARG002  # picows's signature
+        """End (called by picows)."""
+        if self._timer:
+            self._timer.cancel()
+        self._writable.set()
+        if not self.closed.is_set():
+            self.closed.set()
+            self._on_closed(self._fault)
+
+    def pause_writing(self) -> None:
+        """Hold writers back: the socket is full (called by picows)."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Let writers go on (called by picows)."""
+        self._writable.set()
+
+    async def writable(self) -> None:
+        """Wait until the socket takes more.
+
+        Raises:
+            LinkClosedError: the connection is over.
+        """
+        await self._writable.wait()
+        if self.closed.is_set():
+            raise LinkClosedError(f"the connection is closed{self._reason()}")
+
+    def flush(self) -> None:
+        """Send what the link has to say, and set the clock for its next deadline."""
+        transport = self._transport
+        if transport is None or self.closed.is_set():
+            return
+        for is_text, data in self.link.data_to_send():
+            transport.send(picows.WSMsgType.TEXT if is_text else picows.WSMsgType.BINARY, data)
+        if self.link.closed:
+            self._say_goodbye(transport)
+            return
+        deadline = self.link.next_deadline()
+        if deadline is None:
+            return
+        loop = asyncio.get_running_loop()
+        when = loop.time() + max(0.0, deadline - time.monotonic())
+        # A timer that is early enough is left alone: most packets only move the deadline back.
+        if self._timer is None or self._timer.cancelled() or self._timer.when() > when:
+            if self._timer:
+                self._timer.cancel()
+            self._timer = loop.call_at(when, self._tick)
+
+    def fail(self, error: Exception) -> None:
+        """Close because of a fault; the link has queued what the peer should know."""
+        self._fault = error
+        self.flush()
+        if self._transport is not None and not self.link.closed:
+            self._transport.disconnect()
+
+    async def close(self) -> None:
+        """Say goodbye and wait a moment for the peer's."""
+        if self._transport is not None and not self.closed.is_set():
+            self.flush()
+            self._transport.send_close(picows.WSCloseCode.OK)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.closed.wait(), _GOODBYE_S)
+            self._transport.disconnect(graceful=False)
+
+    def _say_goodbye(self, transport: picows.WSTransport) -> None:
+        if not transport.is_close_frame_sent:
+            transport.send_close(picows.WSCloseCode(self.link.close_code))
+            asyncio.get_running_loop().call_later(_GOODBYE_S, transport.disconnect)
+
+    def _reason(self) -> str:
+        return f": {self._fault}" if self._fault else ""
+
+    def _tick(self) -> None:
+        self._timer = None
+        events = self.link.tick(time.monotonic())
+        if events:
+            self._on_events(events)
+        self.flush()
+
+
+async def connect(url: str, make_shell: Callable[[], WebSocketShell], token: str | None) -> None:
+    """Open a WebSocket to a server; its shell is then running.
+
+    Raises:
+        InvalidArgumentError: ``url`` is no WebSocket address.
+        AccessDeniedError: the server wants another token.
+        ConnectError: nobody answers there, or somebody else.
+    """
+    try:
+        await picows.ws_connect(
+            make_shell,
+            url,
+            extra_headers=bearer(token),
+            websocket_handshake_timeout=_CONNECT_TIMEOUT_S,
+            max_frame_size=_MAX_MESSAGE_BYTES,
+            max_redirects=0,
+        )
+    except picows.WSInvalidURL as error:
+        raise InvalidArgumentError(
+            f"{url!r} is no WebSocket address; expected something like ws://127.0.0.1:8750"
+        ) from error
+    except picows.WSHandshakeError as error:
+        status = error.response.status if error.response else None
+        if status == HTTPStatus.UNAUTHORIZED:
+            raise AccessDeniedError(
+                f"the server at {url} wants another token; set OPUSCULE_TOKEN or --token"
+            ) from error
+        raise ConnectError(f"what answers at {url} is no opuscule server ({error})") from error
+    except OSError as error:  # a TimeoutError is one, too
+        reason = error.strerror or "no answer"
+        raise ConnectError(
+            f"no server answers at {url} ({reason}); start one with: opuscule serve"
+        ) from error
+
+
+async def listen(
+    host: str, port: int, token: str | None, make_shell: Callable[[], WebSocketShell | None]
+) -> asyncio.Server:
+    """Take a port and give each device that connects a shell; None turns it away as busy.
+
+    Raises:
+        ListenError: the port is in use or not allowed.
+    """
+
+    def refuse(status: HTTPStatus, why: str) -> picows.WSUpgradeResponseWithListener:
+        response = picows.WSUpgradeResponse.create_error_response(status, f"{why}\n".encode())
+        return picows.WSUpgradeResponseWithListener(response, None)
+
+    def admit(
+        request: picows.WSUpgradeRequest,
+    ) -> WebSocketShell | picows.WSUpgradeResponseWithListener:
+        if request.path.split(b"?")[0].decode("latin-1") != PATH:
+            return refuse(HTTPStatus.NOT_FOUND, f"opuscule answers at {PATH}")
+        if not is_allowed(token, request.headers.get("Authorization")):
+            return refuse(HTTPStatus.UNAUTHORIZED, "another token is wanted")
+        shell = make_shell()
+        if shell is None:
+            return refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many devices are connected")
+        return shell
+
+    try:
+        return await picows.ws_create_server(
+            admit, host, port, max_frame_size=_MAX_MESSAGE_BYTES, websocket_handshake_timeout=5.0
+        )
+    except OSError as error:
+        raise ListenError(
+            f"cannot listen on {host}:{port} ({error.strerror or error}); choose another --port"
+            " or stop what uses it"
+        ) from error
