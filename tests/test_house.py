@@ -20,7 +20,8 @@ ROOT = SOURCE.parent.parent
 
 LAYERS = {
     0: "errors units packets files _native",
-    1: "codec activity adaptation clock containers playout mixer wire turns config auth archive.layout",
+    1: "codec activity adaptation auth clock containers playout mixer wire turns config"
+    " archive.layout",
     2: "link",
     3: "journal devices transports archive transcode handlers metrics monitor",
     4: "client server sync",
