@@ -6,7 +6,9 @@
 
 pub mod conceal;
 pub mod extract;
+pub mod ogg;
 pub mod opus;
+pub mod packet;
 pub mod playout;
 
 /// Ticks of the media clock in a second (RFC 7845 §4).

@@ -5,13 +5,13 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from opuscule.containers.media import open_pcm
 from opuscule.containers.pcm import default_mix, mix, to_int16
 from opuscule.containers.wav import WavWriter
 from opuscule.devices.base import Block, Sink, Source, check_frames, check_shape
 from opuscule.devices.pacing import Playhead, as_captured
 from opuscule.errors import InvalidArgumentError
 from opuscule.files import atomic_output
+from opuscule.transcode import open_audio
 
 __all__ = ["FileSink", "FileSource", "NullSink"]
 
@@ -25,7 +25,7 @@ class FileSource(Source):
     is as long as what is left.
 
     Args:
-        path: any file that :func:`opuscule.containers.media.open_pcm` reads.
+        path: any file that :func:`opuscule.transcode.open_audio` reads.
         rate: the rate in Hz to hand out; the file is converted if its own differs.
         channels: 1 mixes all channels by their mean; a mono file is doubled.
         paced: False hands blocks out as fast as they are taken.
@@ -33,7 +33,7 @@ class FileSource(Source):
 
     Raises:
         InvalidArgumentError: a value is out of range, or the file's channels cannot become those.
-        FormatError, MissingExtraError, OSError: as ``open_pcm``.
+        FormatError, MissingExtraError, OSError: as ``open_audio``.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class FileSource(Source):
     ) -> None:
         self._block_bytes = check_shape(rate, channels, block_ms) * channels * 2
         self._rate, self._channels, self._paced = rate, channels, paced
-        self._reader = open_pcm(path, rate=rate)
+        self._reader = open_audio(path, rate=rate)
         try:
             self._mix = default_mix(self._reader.channels, channels)
         except BaseException:

@@ -1,0 +1,395 @@
+//! The Ogg Opus reader against streams built page by page, damage, and any bytes.
+
+mod common;
+
+use common::*;
+use opuscule_core::ogg::opus::{Head, HeaderError, Tags};
+use opuscule_core::ogg::page::{PageHeader, write_page};
+use opuscule_core::ogg::reader::{Item, OggError, SkipReason};
+use proptest::prelude::*;
+
+/// 20 ms SILK.
+fn voice(seed: u8) -> Vec<u8> {
+    packet(9, 60, seed)
+}
+
+fn skips(items: &[Item]) -> Vec<(u64, SkipReason)> {
+    let skip = |item: &Item| match item {
+        Item::Skipped { bytes, reason } => Some((*bytes, *reason)),
+        _ => None,
+    };
+    items.iter().filter_map(skip).collect()
+}
+
+/// Pages of two voice packets from `start`; `lost` page numbers are left out.
+fn voice_pages(pages: u32, start: i64, lost: &[u32], end_trim: i64) -> Vec<u8> {
+    let mut mux = Mux::new();
+    for page in 0..pages {
+        let before = mux.bytes.len();
+        let granule = start + i64::from(page + 1) * 1920;
+        let last = page + 1 == pages;
+        let trim = if last { end_trim } else { 0 };
+        let (one, two) = (voice(page as u8 * 2), voice(page as u8 * 2 + 1));
+        mux.page(&[&one, &two], granule - trim, last);
+        if lost.contains(&page) {
+            mux.bytes.truncate(before);
+        }
+    }
+    mux.bytes
+}
+
+#[test]
+fn a_plain_stream() {
+    let (items, result) = read(&voice_pages(3, 0, &[], 500));
+    assert_eq!(result, Ok(()));
+    assert_eq!(items[0], Item::Head(head()));
+    assert_eq!(items[1], Item::Tags(tags()));
+    let expected: Vec<_> = (0..6).map(|i| (i * 960, voice(i as u8))).collect();
+    assert_eq!(packets(&items), expected);
+    assert_eq!(end(&items), Some((6 * 960 - 500, 0, false)));
+    assert_eq!((gaps(&items), skips(&items)), (vec![], vec![]));
+}
+
+#[test]
+fn a_stream_that_was_joined_late_keeps_its_start() {
+    let (items, _) = read(&voice_pages(3, 1_000_000, &[], 0));
+    assert_eq!(packets(&items)[0].0, 0);
+    assert_eq!(end(&items), Some((6 * 960, 1_000_000, false)));
+}
+
+#[test]
+fn lost_pages_are_gaps() {
+    for (lost, gap) in [
+        (&[0][..], (0, 1920)),
+        (&[1], (1920, 1920)),
+        (&[1, 2], (1920, 3840)),
+    ] {
+        let (items, result) = read(&voice_pages(4, 0, lost, 100));
+        assert_eq!(result, Ok(()));
+        assert_eq!(gaps(&items), [gap]);
+        assert_no_silent_hole(&items);
+        assert_eq!(end(&items), Some((8 * 960 - 100, 0, false)));
+    }
+    // The page after the hole is the last one, and trimmed: the gap is whole packets all the same.
+    let (items, _) = read(&voice_pages(4, 0, &[2], 100));
+    assert_eq!(gaps(&items), [(3840, 1920)]);
+    assert_eq!(packets(&items).last(), Some(&(7 * 960, voice(7))));
+    assert_eq!(end(&items), Some((8 * 960 - 100, 0, false)));
+    // The last page is lost: the end is unknown.
+    let (items, _) = read(&voice_pages(4, 0, &[3], 100));
+    assert_eq!(end(&items), Some((6 * 960, 0, true)));
+}
+
+#[test]
+fn granule_positions_that_jump_are_gaps_and_those_behind_are_not_believed() {
+    let mut mux = Mux::new();
+    mux.page(&[&voice(0)], 960, false);
+    mux.page(&[&voice(1)], 960 + 4800 + 960, false);
+    mux.page(&[&voice(2)], 100, false);
+    mux.page(&[&voice(3)], 1060, true);
+    let (items, result) = read(&mux.bytes);
+    assert_eq!(result, Ok(()));
+    assert_eq!(gaps(&items), [(960, 4800)]);
+    let times: Vec<_> = packets(&items).iter().map(|(time, _)| *time).collect();
+    assert_eq!(times, [0, 5760, 6720, 7680]);
+    assert_eq!(skips(&items), [(0, SkipReason::GranuleBehind)]);
+    assert_eq!(end(&items), Some((8640, 0, false)));
+}
+
+#[test]
+fn the_first_page_may_be_the_last() {
+    for (granule, outcome) in [
+        (500, Ok((500, 0))),
+        (960, Ok((960, 0))),
+        (1960, Ok((960, 1000))),
+    ]
+    .into_iter()
+    .chain([(311, Err(312))])
+    {
+        let mut mux = Mux::new();
+        mux.page(&[&voice(0)], granule, true);
+        let (items, result) = read(&mux.bytes);
+        assert_eq!(packets(&items), [(0, voice(0))], "delivered in any case");
+        match outcome {
+            Ok((stop, start)) => assert_eq!(end(&items), Some((stop, start, false))),
+            Err(least) => assert_eq!(result, Err(OggError::BadGranule { granule, least })),
+        }
+    }
+    // §4.3: below its own samples without being the last page, the stream is invalid.
+    let mut mux = Mux::new();
+    mux.page(&[&voice(0)], 959, false);
+    let error = OggError::BadGranule {
+        granule: 959,
+        least: 960,
+    };
+    assert_eq!(read(&mux.bytes).1, Err(error));
+}
+
+#[test]
+fn last_pages_without_packets() {
+    for (granule, stop) in [(1920, 1920), (1700, 1700), (-1, 1920), (0, 960)] {
+        let mut mux = Mux::new();
+        mux.page(&[&voice(0)], 960, false);
+        mux.page(&[&voice(1)], 1920, false);
+        mux.page(&[], granule, true);
+        assert_eq!(end(&read(&mux.bytes).0), Some((stop, 0, false)));
+    }
+    let mut mux = Mux::new();
+    mux.page(&[], 0, true);
+    let (items, result) = read(&mux.bytes);
+    assert_eq!((end(&items), result), (Some((0, 0, false)), Ok(())));
+}
+
+#[test]
+fn other_streams_are_passed_over_and_a_second_opus_stream_is_an_error() {
+    let other = |first: bool, body: &[u8]| {
+        let mut bytes = Vec::new();
+        let header = PageHeader {
+            continued: false,
+            first,
+            last: false,
+            granule: 0,
+            serial: 7,
+            sequence: 0,
+        };
+        write_page(&mut bytes, &header, &[body.len() as u8], body);
+        bytes
+    };
+    let ours = voice_pages(2, 0, &[], 0);
+    let begin = other(true, b"\x01vorbis....");
+    let bytes = [&begin[..], &ours, &other(false, b"data")].concat();
+    let (items, result) = read(&bytes);
+    assert_eq!((packets(&items).len(), result), (4, Ok(())));
+    assert!(
+        skips(&items)
+            .iter()
+            .all(|(_, reason)| *reason == SkipReason::OtherStream)
+    );
+
+    let second = other(true, &head().build());
+    for chained in [true, false] {
+        let at = if chained { ours.len() } else { 27 + 1 + 19 };
+        let bytes = [&ours[..at], &second, &ours[at..]].concat();
+        let (items, result) = read(&bytes);
+        assert_eq!(result, Err(OggError::SecondStream(7)));
+        assert_eq!(packets(&items).len(), if chained { 4 } else { 0 });
+    }
+    let vorbis_only = [&begin[..], &other(false, b"data")].concat();
+    match read(&vorbis_only).1 {
+        Err(OggError::NoOpus(what)) => assert!(what.contains("vorbis"), "{what}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_no_ogg_opus() {
+    assert_eq!(read(b"").1, Err(OggError::Empty));
+    assert_eq!(read(b"RIFF....WAVE").1, Err(OggError::NotOgg));
+    assert_eq!(read(&vec![0; 3 << 20]).1, Err(OggError::NotOgg));
+    let stream = voice_pages(2, 0, &[], 0);
+    assert_eq!(read(&stream[..40]).1, Err(OggError::NotOgg));
+    assert_eq!(read(&stream[..60]).1, Err(OggError::HeadersCut));
+    assert!(matches!(read(&stream[47..]).1, Err(OggError::NoOpus(_))));
+}
+
+#[test]
+fn heads() {
+    let surround = Head {
+        channels: 6,
+        pre_skip_samples: 312,
+        input_rate: 48_000,
+        gain_q8: -256,
+        mapping_family: 1,
+        streams: 4,
+        coupled: 2,
+        mapping: vec![0, 4, 1, 2, 3, 5],
+    };
+    let discrete = Head {
+        mapping_family: 255,
+        mapping: vec![0, 1, 2, 3, 255, 5],
+        ..surround.clone()
+    };
+    for head in [
+        &surround,
+        &discrete,
+        &head(),
+        &Head::simple(2, 0, 0, 7).unwrap(),
+    ] {
+        assert_eq!(Head::parse(&head.build()).as_ref(), Ok(head));
+        for cut in 0..head.build().len() {
+            let error = Head::parse(&head.build()[..cut]).unwrap_err();
+            assert!(matches!(error, HeaderError::Malformed(_)));
+        }
+    }
+    let change = |at: usize, value: u8| {
+        let mut packet = surround.build();
+        packet[at] = value;
+        Head::parse(&packet)
+    };
+    assert!(change(8, 15).is_ok(), "a minor version is read");
+    assert!(matches!(change(8, 16), Err(HeaderError::Unsupported(_))));
+    assert!(matches!(change(18, 2), Err(HeaderError::Unsupported(_))));
+    // Channels, streams, coupled, a channel that is not decoded.
+    for (at, value) in [(9, 0), (9, 9), (19, 0), (20, 5), (21, 6)] {
+        assert!(
+            matches!(change(at, value), Err(HeaderError::Malformed(_))),
+            "byte {at}"
+        );
+    }
+    assert!(Head::simple(3, 0, 0, 0).is_err());
+}
+
+#[test]
+fn comments() {
+    let large = Tags {
+        vendor: vec![b'v'; 300],
+        comments: vec![vec![b'c'; 200_000], vec![]],
+    };
+    let packet = large.build();
+    assert_eq!(Tags::parse(&packet).as_ref(), Ok(&large));
+    for cut in (0..packet.len()).step_by(97) {
+        assert!(Tags::parse(&packet[..cut]).is_err());
+    }
+    let mut greedy = b"OpusTags\0\0\0\0".to_vec();
+    greedy.extend_from_slice(&u32::MAX.to_le_bytes());
+    assert!(Tags::parse(&greedy).is_err());
+}
+
+#[test]
+fn lost_comments_do_not_cost_the_audio() {
+    let bytes = voice_pages(2, 0, &[], 0);
+    let tags_page = 47 + 27 + 1 + tags().build().len();
+    let (items, result) = read(&[&bytes[..47], &bytes[tags_page..]].concat());
+    assert_eq!(result, Ok(()));
+    assert_eq!(skips(&items), [(0, SkipReason::Tags)]);
+    assert_eq!(items[2], Item::Tags(Tags::default()));
+    assert_eq!(packets(&items).len(), 4);
+}
+
+#[test]
+fn packets_that_cannot_be_told_are_reported_and_leave_a_gap() {
+    let mut mux = Mux::new();
+    mux.page(&[&voice(0)], 960, false);
+    mux.page(&[&[], &[9 << 3 | 3, 0], &voice(1)], 960 * 3, false);
+    let long = vec![9 << 3; 61_299];
+    mux.page(&[&long], 960 * 4, false);
+    mux.page(&[&voice(2)], 960 * 5, true);
+    let (items, _) = read(&mux.bytes);
+    assert_eq!(
+        skips(&items),
+        [
+            (0, SkipReason::InvalidPacket),
+            (2, SkipReason::InvalidPacket),
+            (61_299, SkipReason::OversizePacket)
+        ]
+    );
+    assert_eq!(gaps(&items), [(960, 960), (2880, 960)]);
+    assert_no_silent_hole(&items);
+}
+
+proptest! {
+    #![proptest_config(cases(64))]
+
+    #[test]
+    fn any_pagination_gives_the_same(
+        sent in proptest::collection::vec(any_packet(), 1..40),
+        segments in proptest::collection::vec(1usize..=255, 1..5),
+        trim in 0i64..120,
+        pieces in proptest::collection::vec(1usize..5000, 1..4),
+    ) {
+        let total: i64 = sent.iter().map(|p| duration(p)).sum();
+        let start = 10_000;
+        let mut mux = Mux::new();
+        let trim = mux.spread(&sent, &segments, start, trim);
+        let (items, result) = read_in(&mux.bytes, &pieces);
+        prop_assert_eq!(result, Ok(()));
+        let got: Vec<_> = packets(&items).into_iter().map(|(_, data)| data).collect();
+        prop_assert_eq!(got, sent);
+        assert_no_silent_hole(&items);
+        prop_assert_eq!(end(&items), Some((total - trim, start, false)));
+        prop_assert_eq!(skips(&items), vec![]);
+    }
+
+    #[test]
+    fn one_flipped_bit_loses_nothing_in_silence(at in any::<prop::sample::Index>(), bit in 0..8) {
+        let mut bytes = voice_pages(12, 0, &[], 33);
+        let whole = packets(&read(&bytes).0);
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1u8 << bit;
+        let (items, result) = read(&bytes);
+        if result.is_ok() {
+            assert_no_silent_hole(&items);
+            let (stop, start, truncated) = end(&items).unwrap();
+            prop_assert!(start == 0 && (truncated || stop == 24 * 960 - 33));
+            prop_assert!(packets(&items).iter().all(|packet| whole.contains(packet)));
+            prop_assert!(packets(&items).len() >= whole.len() - 2);
+            prop_assert_ne!(skips(&items), vec![]);
+        }
+    }
+
+    #[test]
+    fn a_cut_file_gives_the_packets_of_its_whole_pages(at in any::<prop::sample::Index>()) {
+        let bytes = voice_pages(12, 0, &[], 33);
+        let whole = packets(&read(&bytes).0);
+        let headers = 47 + 27 + 1 + tags().build().len();
+        let cut = headers + at.index(bytes.len() - headers);
+        let (items, result) = read(&bytes[..cut]);
+        prop_assert_eq!(result, Ok(()));
+        let got = packets(&items);
+        prop_assert_eq!(got.len(), (cut - headers) / ((bytes.len() - headers) / 12) * 2);
+        prop_assert_eq!(&got[..], &whole[..got.len()]);
+        prop_assert_eq!(end(&items), Some((got.len() as i64 * 960, 0, true)));
+    }
+
+    #[test]
+    fn any_bytes_and_any_pieces(
+        parts in proptest::collection::vec(any_part(), 0..12),
+        headers in any::<bool>(),
+        pieces in proptest::collection::vec(1usize..3000, 1..4),
+    ) {
+        let mut bytes = if headers { Mux::new().bytes } else { Vec::new() };
+        bytes.extend(parts.concat());
+        let whole = read(&bytes);
+        prop_assert_eq!(&read_in(&bytes, &pieces), &whole);
+        prop_assert_eq!(&read_in(&bytes, &[1]), &whole);
+        assert_no_silent_hole(&whole.0);
+    }
+}
+
+/// Junk, capture patterns, and sound pages that say anything.
+fn any_part() -> impl Strategy<Value = Vec<u8>> {
+    let page = (
+        (
+            any::<bool>(),
+            prop::bool::weighted(0.1),
+            prop::bool::weighted(0.2),
+        ),
+        prop_oneof![0i64..100_000, any::<i64>(), Just(-1)],
+        prop_oneof![4 => Just(SERIAL), 1 => Just(7)],
+        prop_oneof![0u32..8, any::<u32>()],
+        proptest::collection::vec(prop_oneof![any::<u8>(), Just(255)], 0..12),
+        any::<u8>(),
+    );
+    let page = page.prop_map(
+        |((continued, first, last), granule, serial, sequence, lacing, fill)| {
+            let body = vec![fill; lacing.iter().map(|&v| usize::from(v)).sum()];
+            let mut out = Vec::new();
+            let header = PageHeader {
+                continued,
+                first,
+                last,
+                granule,
+                serial,
+                sequence,
+            };
+            write_page(&mut out, &header, &lacing, &body);
+            out
+        },
+    );
+    prop_oneof![
+        6 => page,
+        1 => proptest::collection::vec(any::<u8>(), 0..600),
+        1 => Just(b"OggS\0\0OggSOgg".to_vec()),
+        1 => Just(Mux::new().bytes),
+    ]
+}

@@ -1,0 +1,3 @@
+"""What is measured on the whole."""
+
+__all__: list[str] = []
