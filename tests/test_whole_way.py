@@ -6,6 +6,7 @@ from array import array
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import picows
 import pytest
 
 import opuscule
@@ -362,8 +363,10 @@ def test_a_device_that_breaks_the_protocol_is_told_and_closed(
     async def go() -> None:
         async with Server(nothing, port=0, keep=tmp_path) as server:
             client: Client = await opuscule.connect(server.url, device="bad")
-            client.link._queue.append((is_text, data))
-            client.shell.flush()
+            transport = client.shell._transport
+            assert transport is not None
+            kind = picows.WSMsgType.TEXT if is_text else picows.WSMsgType.BINARY
+            transport.send(kind, data)
             await asyncio.wait_for(client.shell.closed.wait(), 10)
             assert "server says" in client._fault
             assert (await say(server, open_source("tone:440:1s", paced=False))).stored
