@@ -176,6 +176,16 @@ def test_what_holds_no_audio(tmp_path: Path) -> None:
         open_pcm(tmp_path / "film.mkv")
 
 
+def test_a_pipe_is_refused_before_it_loses_anything() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"RIFF")
+    with pytest.raises(UnsupportedFormatError, match="is a pipe"):
+        open_pcm(f"/dev/fd/{reading}")
+    assert os.read(reading, 100) == b"RIFF"
+    os.close(reading)
+    os.close(writing)
+
+
 def test_a_playlist_opens_nothing_else(tmp_path: Path) -> None:
     source = encode(
         wav(tmp_path / "a.wav", sine(48_000, 48_000, 440.0), 48_000), tmp_path / "a.mp3",
