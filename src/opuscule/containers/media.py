@@ -47,8 +47,8 @@ def open_pcm(
         salvage: read a damaged or cut file as far as it goes, instead of raising there.
 
     Raises:
-        UnsupportedFormatError: it is a pipe, has no audio, or no ``rate`` is given and its own is above 48 kHz
-            (Opus ends at 20 kHz, and what is above would be destroyed).
+        UnsupportedFormatError: it is a pipe, has no audio, or no ``rate`` is given and its own is
+            above 48 kHz (Opus ends at 20 kHz, and what is above would be destroyed).
         TruncatedError: it is shorter than it says; from some formats only at the end of reading.
         FormatError: it is nothing that can be decoded.
         MissingExtraError: it is not WAV, or of another rate, and ``media`` is not installed.
