@@ -177,11 +177,12 @@ def check_played_once(packets: list[Packet], total_samples: int, recording: obje
 
 def test_an_answer_is_heard_as_it_was_said(tmp_path: Path) -> None:
     async def go() -> None:
-        async with Server(echo, port=0, keep=tmp_path) as server:
-            async with await opuscule.connect(server.url, device="test") as client:
-                source = open_source("tone:440:1s", paced=True)
-                sink = Collector(16_000)
-                report = await client.talk(source, sink)
+        sink = Collector(16_000)
+        async with (
+            Server(echo, port=0, keep=tmp_path) as server,
+            await opuscule.connect(server.url, device="test") as client,
+        ):
+            report = await client.talk(open_source("tone:440:1s", paced=True), sink)
         stats = report.answer
         assert stats is not None
         assert exact(stats)

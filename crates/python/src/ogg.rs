@@ -1,6 +1,6 @@
 //! Ogg Opus reading and writing: bytes in, batches of tuples out, and the reverse.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 
 use opuscule_core::ogg::opus::{Head, HeaderError, Tags};
 use opuscule_core::ogg::reader::{Item, OggError, Reader, SkipReason};
@@ -8,12 +8,10 @@ use opuscule_core::ogg::writer::{WriteError, Writer};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
-pyo3::import_exception!(opuscule.errors, ConcurrentUseError);
-pyo3::import_exception!(opuscule.errors, FormatError);
-pyo3::import_exception!(opuscule.errors, InvalidArgumentError);
-pyo3::import_exception!(opuscule.errors, InvalidPacketError);
-pyo3::import_exception!(opuscule.errors, TruncatedError);
-pyo3::import_exception!(opuscule.errors, UnsupportedFormatError);
+use crate::errors::enter;
+use crate::errors::python::{
+    FormatError, InvalidArgumentError, InvalidPacketError, TruncatedError, UnsupportedFormatError,
+};
 
 /// From this size on, other threads may run while the bytes are read.
 const DETACH_BYTES: usize = 1 << 14;
@@ -43,14 +41,6 @@ fn writing_error(error: WriteError) -> PyErr {
         WriteError::InvalidPacket(_) => InvalidPacketError::new_err(message),
         _ => InvalidArgumentError::new_err(message),
     }
-}
-
-fn lock<'a, T>(state: &'a Mutex<T>, class: &str) -> PyResult<MutexGuard<'a, T>> {
-    state.try_lock().map_err(|_| {
-        ConcurrentUseError::new_err(format!(
-            "another thread is inside this {class}; use each from one thread at a time"
-        ))
-    })
 }
 
 #[derive(Default)]
@@ -97,7 +87,7 @@ struct OggOpusReader(Mutex<Reading>);
 impl OggOpusReader {
     fn run<'py>(&self, py: Python<'py>, data: Option<&[u8]>) -> PyResult<Bound<'py, PyList>> {
         let work = || {
-            let mut state = lock(&self.0, "OggOpusReader")?;
+            let mut state = enter(&self.0)?;
             if let Some(error) = &state.failed {
                 return Err(reading_error(error));
             }
@@ -160,7 +150,7 @@ impl OggOpusReader {
 
     #[getter]
     fn head<'py>(&self, py: Python<'py>) -> PyResult<Option<HeadTuple<'py>>> {
-        let state = lock(&self.0, "OggOpusReader")?;
+        let state = enter(&self.0)?;
         Ok(state.head.as_ref().map(|head| {
             (
                 head.channels,
@@ -177,7 +167,7 @@ impl OggOpusReader {
 
     #[getter]
     fn tags<'py>(&self, py: Python<'py>) -> PyResult<Option<TagsTuple<'py>>> {
-        let state = lock(&self.0, "OggOpusReader")?;
+        let state = enter(&self.0)?;
         Ok(state.tags.as_ref().map(|tags| {
             let comments = tags.comments.iter().map(|text| PyBytes::new(py, text));
             (PyBytes::new(py, &tags.vendor), comments.collect())
@@ -186,13 +176,13 @@ impl OggOpusReader {
 
     #[getter]
     fn end(&self) -> PyResult<Option<(i64, i64, bool)>> {
-        Ok(lock(&self.0, "OggOpusReader")?.end)
+        Ok(enter(&self.0)?.end)
     }
 
     #[getter]
     fn skipped<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let skipped = PyDict::new(py);
-        for (reason, count, bytes) in &lock(&self.0, "OggOpusReader")?.skipped {
+        for (reason, count, bytes) in &enter(&self.0)?.skipped {
             let name = match reason {
                 SkipReason::Damage => "damage",
                 SkipReason::OtherStream => "other_stream",
@@ -257,7 +247,7 @@ impl OggOpusWriter {
         time_samples: i64,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let mut out = Vec::new();
-        let mut writer = lock(&self.writer, "OggOpusWriter")?;
+        let mut writer = enter(&self.writer)?;
         let result = writer.write(packet, time_samples, &mut out);
         result.map_err(writing_error)?;
         Ok(PyBytes::new(py, &out))
@@ -265,7 +255,7 @@ impl OggOpusWriter {
 
     fn finish<'py>(&self, py: Python<'py>, end_samples: i64) -> PyResult<Bound<'py, PyBytes>> {
         let mut out = Vec::new();
-        let mut writer = lock(&self.writer, "OggOpusWriter")?;
+        let mut writer = enter(&self.writer)?;
         let result = writer.finish(end_samples, &mut out);
         result.map_err(writing_error)?;
         Ok(PyBytes::new(py, &out))

@@ -3,12 +3,12 @@
 use opuscule_core::packet;
 use pyo3::prelude::*;
 
-pyo3::import_exception!(opuscule.errors, InvalidPacketError);
+use crate::errors;
 
 /// What `data` decodes to, in 48 kHz samples (120 to 5760), from its first two bytes.
 #[pyfunction]
 fn packet_duration(data: &[u8]) -> PyResult<u32> {
-    packet::duration_samples(data).map_err(|error| InvalidPacketError::new_err(error.to_string()))
+    packet::duration_samples(data).map_err(|error| errors::packet(error.to_string()))
 }
 
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {

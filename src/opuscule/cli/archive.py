@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,11 +28,9 @@ def import_(
     archive: _Archive,
     sources: Annotated[list[Path], typer.Argument(help="Audio files.")],
     name: Annotated[
-        Optional[str], typer.Option(help="What to call it; the file's name if left out.")
+        str | None, typer.Option(help="What to call it; the file's name if left out.")
     ] = None,
-    bitrate: Annotated[
-        int, typer.Option(help="For what is not Opus yet: bits a second.")
-    ] = 64_000,
+    bitrate: Annotated[int, typer.Option(help="For what is not Opus yet: bits a second.")] = 64_000,
     json: bool = json_option,
 ) -> None:
     """Bring files into an archive, which is made if it is not there.
@@ -58,7 +56,7 @@ def import_(
 @app.command()
 def info(
     archive: _Archive,
-    recording: Annotated[Optional[str], typer.Argument(help="One of its recordings.")] = None,
+    recording: Annotated[str | None, typer.Argument(help="One of its recordings.")] = None,
     json: bool = json_option,
 ) -> None:
     """Say what is in an archive, or all about one recording."""
@@ -87,10 +85,10 @@ def extract(
     target: Annotated[Path, typer.Argument(help="The WAV file to write.")],
     start: Annotated[int, typer.Option(help="First sample, counted at 48 kHz.")] = 0,
     end: Annotated[
-        Optional[int], typer.Option(help="One past the last sample; the end if left out.")
+        int | None, typer.Option(help="One past the last sample; the end if left out.")
     ] = None,
     pre_roll_ms: Annotated[
-        Optional[float],
+        float | None,
         typer.Option(help="Decode only so much before START: fast, and not exact."),
     ] = None,
     json: bool = json_option,
@@ -122,14 +120,15 @@ def extract(
 def verify(
     archive: _Archive,
     recording: Annotated[
-        Optional[str], typer.Argument(help="One of its recordings; all if left out.")
+        str | None, typer.Argument(help="One of its recordings; all if left out.")
     ] = None,
     ranges: Annotated[int, typer.Option(help="Random ranges to extract and compare.")] = 20,
     seed: Annotated[int, typer.Option(help="Of the random ranges.")] = 0,
     json: bool = json_option,
 ) -> None:
     """Prove that an archive is sound and that extraction equals the sequential decode."""
-    from opuscule.archive import open_archive, verify_recording
+    from opuscule.archive import open_archive
+    from opuscule.archive import verify as verify_recording
 
     opened = open_archive(archive)
     names = [recording] if recording is not None else list(opened)

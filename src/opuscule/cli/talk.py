@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -25,11 +25,11 @@ def talk(
     ] = "speaker",
     device: Annotated[str, typer.Option(help="This device's own name.")] = "talk",
     seconds: Annotated[
-        Optional[float], typer.Option(help="Stop speaking after this; Enter stops at any time.")
+        float | None, typer.Option(help="Stop speaking after this; Enter stops at any time.")
     ] = None,
     delay_ms: Annotated[int, typer.Option(help="How long the answer is held back.")] = 60,
     token: Annotated[
-        Optional[str], typer.Option(envvar="OPUSCULE_TOKEN", help="What the server wants to see.")
+        str | None, typer.Option(envvar="OPUSCULE_TOKEN", help="What the server wants to see.")
     ] = None,
     json: bool = json_option,
 ) -> None:
@@ -40,14 +40,17 @@ def talk(
         from opuscule.client import connect
 
         # The file of the answer is opened last: a server that is not there leaves none behind.
-        async with await connect(url, device=device, token=token) as client:
-            async with open_source(source) as ear, open_sink(sink, paced=True) as mouth:
-                live = source.partition(":")[0] == "mic"
-                stopper = asyncio.create_task(_stop(ear, seconds, live))
-                try:
-                    return await client.talk(ear, mouth, target_delay_ms=delay_ms)
-                finally:
-                    stopper.cancel()
+        async with (
+            await connect(url, device=device, token=token) as client,
+            open_source(source) as ear,
+            open_sink(sink, paced=True) as mouth,
+        ):
+            live = source.partition(":")[0] == "mic"
+            stopper = asyncio.create_task(_stop(ear, seconds, live))
+            try:
+                return await client.talk(ear, mouth, target_delay_ms=delay_ms)
+            finally:
+                stopper.cancel()
 
     report = asyncio.run(run())
     if json:
