@@ -126,8 +126,9 @@ def main() -> None:
     """Do what is needed, or say in one sentence what is missing."""
     missing = missing_parts()
     if missing:
-        verb = "is" if len(missing) == 1 else "are"
-        sys.exit(f"{' and '.join(missing)} {verb} missing: install it, then run this again.")
+        is_it = ("is", "it") if len(missing) == 1 else ("are", "them")
+        parts = " and ".join(missing)
+        sys.exit(f"{parts} {is_it[0]} missing: install {is_it[1]}, then run this again.")
     install_tools()
     build_native()
 

@@ -37,8 +37,8 @@ __all__ = [
 MAX_CHANNELS = 2
 """What one Opus stream holds."""
 
-Progress = Callable[[float], None]
-"""Is told, now and then, how many seconds of audio are done."""
+Progress = Callable[[int, int | None], None]
+"""Is told the 48 kHz samples done so far, and how many there are in all where that is known."""
 
 
 def is_ogg(path: str | os.PathLike[str]) -> bool:
@@ -199,6 +199,7 @@ def encode_file(
                 f"{source} has {reader.channels} channels; one Opus stream has 1 or 2: mix or pick"
                 " them first"
             )
+        total = reader.total_samples and to_media_samples(reader.total_samples, reader.rate)
         encoder = StreamEncoder(
             reader.rate,
             reader.channels,
@@ -219,7 +220,7 @@ def encode_file(
             for block in reader:
                 write(encoder.push(block))
                 if progress:
-                    progress(encoder.end_samples / 48_000)
+                    progress(encoder.end_samples, total)
             write(encoder.finish())
             writer.close(encoder.end_samples)
     valid = max(0, encoder.end_samples - encoder.format.pre_skip_samples)
@@ -253,7 +254,7 @@ def decode_file(
         for block in reader:
             writer.write(block)
             if progress:
-                progress(writer.total_samples / reader.rate)
+                progress(to_media_samples(writer.total_samples, reader.rate), None)
         writer.close()
         if not writer.total_samples and reader.stats.packets_lost:
             raise FormatError(f"{source} has no packet that can be decoded")

@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::MEDIA_RATE;
 use crate::conceal::{Concealer, Missing};
-use crate::opus::{Decoder, Error, Sample, packet_duration};
+use crate::opus::{Decoder, Error, Sample};
+use crate::packet::duration_samples;
 
 /// Packets in order, as an archive holds them.
 #[derive(Debug, Clone, Copy)]
@@ -163,7 +164,7 @@ impl<'a> Iterator for Later<'a> {
         let packet = *self.packets.next()?;
         let time = self.time;
         // A packet that is not valid is reported when its turn to be decoded comes.
-        self.time += packet_duration(packet).map_or(0, |n| n as i64);
+        self.time += duration_samples(packet).map_or(0, i64::from);
         Some((time, packet))
     }
 }

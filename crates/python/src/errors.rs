@@ -5,13 +5,16 @@ use std::sync::{Mutex, MutexGuard};
 use opuscule_core::opus::Error;
 use pyo3::prelude::*;
 
-mod python {
+pub(crate) mod python {
     use pyo3::import_exception;
 
     import_exception!(opuscule.errors, CodecError);
     import_exception!(opuscule.errors, ConcurrentUseError);
+    import_exception!(opuscule.errors, FormatError);
     import_exception!(opuscule.errors, InvalidArgumentError);
     import_exception!(opuscule.errors, InvalidPacketError);
+    import_exception!(opuscule.errors, TruncatedError);
+    import_exception!(opuscule.errors, UnsupportedFormatError);
 }
 
 pub(crate) fn codec(error: Error) -> PyErr {

@@ -8,6 +8,8 @@ mod decoder;
 mod encoder;
 mod errors;
 mod extract;
+mod ogg;
+mod packet;
 mod pcm;
 mod playout;
 
@@ -19,19 +21,14 @@ fn libopus_version() -> &'static str {
     opuscule_core::opus::version()
 }
 
-/// How long a packet is, in 48 kHz samples.
-#[pyfunction]
-fn packet_duration(data: &[u8]) -> PyResult<usize> {
-    opuscule_core::opus::packet_duration(data).map_err(errors::codec)
-}
-
 #[pymodule]
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_function(wrap_pyfunction!(libopus_version, m)?)?;
-    m.add_function(wrap_pyfunction!(packet_duration, m)?)?;
     encoder::register(m)?;
     decoder::register(m)?;
     playout::register(m)?;
-    extract::register(m)
+    extract::register(m)?;
+    packet::register(m)?;
+    ogg::register(m)
 }

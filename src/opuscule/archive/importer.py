@@ -5,7 +5,6 @@ What a file is, its first bytes say, not its name.
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import BinaryIO, Unpack
 
@@ -17,12 +16,10 @@ from opuscule.containers.pcm import SAMPLE_BYTES, PcmReader
 from opuscule.errors import UnsupportedFormatError
 from opuscule.files import check_input
 from opuscule.packets import Gap, GapKind
+from opuscule.transcode import Progress
 from opuscule.units import to_media_samples
 
-__all__ = ["ImportResult", "Progress", "import_file"]
-
-Progress = Callable[[int, int | None], None]
-"""Told the 48 kHz samples done so far, and how many there are in all where that is known."""
+__all__ = ["ImportResult", "import_file"]
 
 _CONTAINERS = (
     (0, b"RIFF", "wav"),

@@ -115,6 +115,8 @@ def _bar(gaps: Sequence[Gap], samples: int) -> str:
     """The recording as a line, with a dot wherever packets are missing."""
     cell = max(1, samples / _BAR_WIDTH)
     return "".join(
-        "·" if any(g.start_samples < (i + 1) * cell and g.end_samples > i * cell for g in gaps) else "█"
+        "·"
+        if any(g.start_samples < (i + 1) * cell and g.end_samples > i * cell for g in gaps)
+        else "█"
         for i in range(_BAR_WIDTH)
     )

@@ -63,7 +63,9 @@ def examine() -> list[Finding]:
         missing = [m for m in modules if importlib.util.find_spec(m) is None]
         detail = f"missing {', '.join(missing)}; run: pip install 'opuscule[{extra}]'"
         findings.append(
-            Finding(f"{extra} ({purpose})", not missing, True, "installed" if not missing else detail)
+            Finding(
+                f"{extra} ({purpose})", not missing, True, "installed" if not missing else detail
+            )
         )
     if importlib.util.find_spec("sounddevice"):
         findings.append(_sound_devices())
@@ -72,7 +74,9 @@ def examine() -> list[Finding]:
 
 def _abilities() -> list[Finding]:
     """Try FEC and DRED for real: a libopus without them accepts the settings and does nothing."""
-    tone = array.array("h", [round(9000 * math.sin(i * 0.09) * math.sin(i / 900)) for i in range(48_000)])
+    tone = array.array(
+        "h", [round(9000 * math.sin(i * 0.09) * math.sin(i / 900)) for i in range(48_000)]
+    )
     found = []
     for name, overrides in (
         ("in-band FEC", codec.SettingsOverrides(fec=True, loss_percent=20, bitrate=32_000)),
@@ -103,4 +107,6 @@ def _sound_devices() -> Finding:
     names = [d.name for d in devices if d.is_default_input or d.is_default_output]
     if not devices:
         return Finding("sound devices", False, True, "none; files and signals work without any")
-    return Finding("sound devices", True, True, f"{len(devices)}; default: {', '.join(names) or 'none'}")
+    return Finding(
+        "sound devices", True, True, f"{len(devices)}; default: {', '.join(names) or 'none'}"
+    )

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -14,11 +14,11 @@ __all__ = ["decode", "encode"]
 def encode(
     source: Annotated[Path, typer.Argument(help="Any audio file.")],
     target: Annotated[
-        Optional[Path], typer.Argument(help="The file to write; SOURCE with .opus if left out.")
+        Path | None, typer.Argument(help="The file to write; SOURCE with .opus if left out.")
     ] = None,
     preset: Annotated[str, typer.Option(help="'voice' or 'archive'.")] = "voice",
     bitrate: Annotated[
-        Optional[int], typer.Option(help="Bits a second, 500 to 512000; the preset's if left out.")
+        int | None, typer.Option(help="Bits a second, 500 to 512000; the preset's if left out.")
     ] = None,
     frame_ms: Annotated[float, typer.Option(help="Audio per packet, 2.5 to 120 ms.")] = 20,
     json: bool = json_option,
@@ -45,7 +45,7 @@ def encode(
 def decode(
     source: Annotated[Path, typer.Argument(help="An Ogg Opus file.")],
     target: Annotated[
-        Optional[Path], typer.Argument(help="The WAV file to write; SOURCE with .wav if left out.")
+        Path | None, typer.Argument(help="The WAV file to write; SOURCE with .wav if left out.")
     ] = None,
     rate: Annotated[int, typer.Option(help="8000, 12000, 16000, 24000 or 48000 Hz.")] = 48_000,
     json: bool = json_option,

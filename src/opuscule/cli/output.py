@@ -34,7 +34,7 @@ def clock_time(seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def progress_bar(what: str, quiet: bool) -> Iterator[Callable[[float], None] | None]:
+def progress_bar(what: str, quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]:
     """Show how much audio is done while a block runs, when somebody is looking."""
     if quiet or not sys.stderr.isatty():
         yield None
@@ -46,7 +46,9 @@ def progress_bar(what: str, quiet: bool) -> Iterator[Callable[[float], None] | N
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what)
 
-        def show(seconds: float) -> None:
-            progress.update(task, description=f"{what}: {clock_time(seconds)} of audio")
+        def show(samples: int, total: int | None) -> None:
+            done = clock_time(samples / 48_000)
+            of = f" of {clock_time(total / 48_000)}" if total else ""
+            progress.update(task, description=f"{what}: {done}{of}")
 
         yield show

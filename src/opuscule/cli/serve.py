@@ -5,7 +5,7 @@ import contextlib
 import logging
 import signal
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -21,13 +21,15 @@ def serve(
         str, typer.Option(help="'echo', 'none', or an audio file that answers everything.")
     ] = "echo",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = DEFAULT_PORT,
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 takes a free one.")
+    ] = DEFAULT_PORT,
     keep: Annotated[
-        Optional[Path], typer.Option(help="Folder for what devices say; see also --no-keep.")
+        Path | None, typer.Option(help="Folder for what devices say; see also --no-keep.")
     ] = Path("recordings"),
     no_keep: Annotated[bool, typer.Option("--no-keep", help="Keep nothing.")] = False,
     token: Annotated[
-        Optional[str],
+        str | None,
         typer.Option(envvar="OPUSCULE_TOKEN", help="What devices have to show to come in."),
     ] = None,
     insecure: Annotated[

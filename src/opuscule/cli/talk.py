@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -25,11 +25,11 @@ def talk(
     ] = "speaker",
     device: Annotated[str, typer.Option(help="This device's own name.")] = "talk",
     seconds: Annotated[
-        Optional[float], typer.Option(help="Stop speaking after this; Enter stops at any time.")
+        float | None, typer.Option(help="Stop speaking after this; Enter stops at any time.")
     ] = None,
     delay_ms: Annotated[int, typer.Option(help="How long the answer is held back.")] = 60,
     token: Annotated[
-        Optional[str], typer.Option(envvar="OPUSCULE_TOKEN", help="What the server wants to see.")
+        str | None, typer.Option(envvar="OPUSCULE_TOKEN", help="What the server wants to see.")
     ] = None,
     json: bool = json_option,
 ) -> None:

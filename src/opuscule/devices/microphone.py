@@ -144,11 +144,12 @@ class MicrophoneSource(Source):
         """Take a block; runs in PortAudio's thread."""
         now = time.monotonic()
         block_s = frames / self._rate
-        # How long ago the first sample was converted, by the stream's own clock. Some systems leave
-        # it at 0 or make it up: a block is never younger than it is long.
+        # How long ago the first sample was converted, by the stream's own clock. A block is never
+        # younger than it is long (some systems leave the time at 0), and PulseAudio guesses 0.4 s
+        # too much in its first second, so the latency that the stream states is the limit.
+        most_s = block_s + self._stream.latency
         age_s = times.currentTime - times.inputBufferAdcTime
-        if not block_s <= age_s <= block_s + STALL_S:
-            age_s = block_s + self._stream.latency
+        age_s = min(age_s, most_s) if age_s >= block_s else most_s
         pcm = bytes(data)
         if self._outputs is not None:
             pcm = mix(pcm, self._recorded, self._outputs)

@@ -1,11 +1,13 @@
 """A loudspeaker by PortAudio.
 
-Theory of operation. One stream runs from the first sample to the end; opening one for each packet
-would cut off the one before. PortAudio calls from its own thread for each stretch it is about to
-play and is given what a bounded buffer holds, and silence for the rest. :meth:`SpeakerSink.write`
-waits while the buffer is full, so that the device's clock paces the whole program. Running dry in
-the middle counts as one underrun, however long it lasts; being drained, discarded or not yet begun
-is no underrun.
+Theory of operation. One stream runs from opening to closing; one for each packet would cut off the
+one before. PortAudio calls from its own thread for each stretch it is about to play, and is given
+what a bounded buffer holds, and silence for the rest. :meth:`SpeakerSink.write` waits while the
+buffer is full, so that the device's clock paces the whole program. Running dry in the middle counts
+as one underrun, however long it lasts; being drained, discarded or not yet begun is no underrun.
+
+A sound server takes a second to start, and then loses some of what it was given first (PulseAudio 3
+to 20 ms). So the stream starts when it is opened, and the first stretches are silence.
 """
 
 import asyncio
@@ -19,9 +21,14 @@ from opuscule.errors import DeviceError
 
 __all__ = ["SpeakerSink"]
 
+# Without a number some systems ask 500 times a second, which a small device feels.
+_CALLS_A_SECOND = 100
+# Silence at the start, beyond the device's own latency.
+_LEAD_S = 0.02
+
 
 class SpeakerSink(Sink):
-    """A sound device that plays. It is opened here, and starts with the first :meth:`write`.
+    """A sound device that plays. It is opened here, and plays silence until something is written.
 
     Args:
         device: see :func:`~opuscule.devices.portaudio.find_device`.
@@ -63,11 +70,14 @@ class SpeakerSink(Sink):
             "output",
             self._device,
             samplerate=rate,
+            blocksize=rate // _CALLS_A_SECOND,
             channels=channels,
             latency=latency,
             callback=self._on_need,
             finished_callback=self._on_end,
         )
+        self._lead_samples = round(rate * (float(self._stream.latency) + _LEAD_S))
+        start_stream(self._stream, self.name)
 
     @property
     def name(self) -> str:
@@ -100,9 +110,7 @@ class SpeakerSink(Sink):
     async def write(self, pcm: bytes) -> None:
         """Put samples into the buffer, waiting while it is full; see :class:`~.base.Sink`."""
         check_frames(pcm, self._channels, self._closed)
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            start_stream(self._stream, self.name)
+        self._loop = asyncio.get_running_loop()
         rest = memoryview(pcm)
         while rest and not self._closed:
             self._taken.clear()
@@ -115,14 +123,17 @@ class SpeakerSink(Sink):
                 await self._wait()
 
     async def drain(self) -> None:
-        """Wait until all has left the buffer and the device."""
+        """Wait until all has left the buffer and, as far as PortAudio knows, the device.
+
+        The stream goes on with silence, ready for more.
+        """
         self._draining = True
-        while self._loop is not None and not self._closed:
+        while not self._closed:
             self._taken.clear()
             if not self._buffer:
                 break
             await self._wait()
-        if self._loop is not None and not self._closed:
+        if not self._closed:
             await asyncio.sleep(float(self._stream.latency))
 
     async def discard(self) -> None:
@@ -133,12 +144,18 @@ class SpeakerSink(Sink):
         self._taken.set()
 
     async def close(self) -> None:
-        """Stop at once and give the device back; closing twice does no harm."""
+        """Stop and give the device back; closing twice does no harm.
+
+        What is in the buffer is not heard any more; what had left it is, to its last sample.
+        """
         if self._closed:
             return
         self._closed = True
         self._taken.set()
-        # Closing waits for the thread that calls _on_need, so it is not done on the event loop.
+        # Both wait for the thread that calls _on_need, so it is not done on the event loop.
+        if not self._buffer and not self._ended:
+            # Sound servers hold more than PortAudio knows; only stopping waits for that.
+            await asyncio.to_thread(self._stream.stop, ignore_errors=True)
         await asyncio.to_thread(self._stream.close, ignore_errors=True)
 
     async def _wait(self) -> None:
@@ -156,6 +173,10 @@ class SpeakerSink(Sink):
     def _on_need(self, out: Any, frames: int, times: Any, status: Any) -> None:  # noqa: ARG002 - PortAudio's signature
         """Fill what is to be played next; runs in PortAudio's thread."""
         wanted = frames * 2 * self._channels
+        if self._lead_samples > 0:
+            self._lead_samples -= frames
+            out[:] = bytes(wanted)
+            return
         with self._lock:
             given = bytes(self._buffer[:wanted])
             del self._buffer[: len(given)]

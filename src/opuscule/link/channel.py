@@ -9,6 +9,7 @@ from opuscule.errors import LinkError, LocalProtocolError, RemoteProtocolError
 from opuscule.link.states import TRANSITIONS, Happening, Role, State, initial_state
 from opuscule.wire.messages import (
     CLOSE_CODES,
+    MAX_ERROR_CHARACTERS,
     ErrorCode,
     ErrorMessage,
     Message,
@@ -23,7 +24,6 @@ MAX_QUEUED_BYTES = 1 << 20
 # What a queued message costs beside its own bytes, so that many tiny ones are bounded as well.
 _OVERHEAD_BYTES = 64
 _NORMAL_CLOSURE = 1000  # RFC 6455 §7.4.1
-_MESSAGE_CHARACTERS = 1000
 
 
 class Channel:
@@ -97,4 +97,4 @@ class Channel:
     def blame(self, error: RemoteProtocolError, code: ErrorCode = ErrorCode.PROTOCOL) -> None:
         """Close because the peer broke the protocol, and tell it how."""
         if self.state is not State.CLOSED:
-            self.fail(Happening.PEER_FAULT, code, str(error)[:_MESSAGE_CHARACTERS])
+            self.fail(Happening.PEER_FAULT, code, str(error)[:MAX_ERROR_CHARACTERS])

@@ -19,6 +19,8 @@ from opuscule.errors import InvalidArgumentError, RemoteProtocolError
 __all__ = [
     "CLOSE_CODES",
     "MAX_CAPABILITIES",
+    "MAX_CODE_CHARACTERS",
+    "MAX_ERROR_CHARACTERS",
     "MAX_NAME_CHARACTERS",
     "MAX_RANGES",
     "MAX_TEXT_BYTES",
@@ -56,6 +58,12 @@ MAX_CAPABILITIES = 32
 MAX_NAME_CHARACTERS = 200
 """Longest agent, device, session or stream name and reason, in Unicode code points."""
 
+MAX_CODE_CHARACTERS = 32
+"""Longest capability and error code."""
+
+MAX_ERROR_CHARACTERS = 1000
+"""Longest message of an error."""
+
 MAX_RANGES = 256
 """Most ranges in one ``stored`` message; more are told in several."""
 
@@ -63,7 +71,7 @@ MAX_RANGES = 256
 _MAX_EXACT = 2**53 - 1
 
 _Name: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME_CHARACTERS)]
-_Code: TypeAlias = Annotated[str, Meta(min_length=1, max_length=32)]
+_Code: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_CODE_CHARACTERS)]
 _Capabilities: TypeAlias = Annotated[tuple[_Code, ...], Meta(max_length=MAX_CAPABILITIES)]
 _StreamNumber: TypeAlias = Annotated[int, Meta(ge=0, le=255)]
 _Version: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
@@ -255,7 +263,7 @@ class ErrorMessage(_Base, frozen=True, tag="error"):
 
     code: _Code
     """One of :class:`ErrorCode`, or one that is not known here."""
-    message: Annotated[str, Meta(max_length=1000)] = ""
+    message: Annotated[str, Meta(max_length=MAX_ERROR_CHARACTERS)] = ""
     """For people to read."""
     fatal: bool = True
     """The speaker closes the connection after this."""

@@ -133,6 +133,11 @@ impl PageScanner {
         self.skipped
     }
 
+    /// Whether a page has begun here, straight after the last one, and not ended.
+    pub fn is_inside_page(&self) -> bool {
+        self.skipped == 0 && self.buffer[self.at..].starts_with(CAPTURE)
+    }
+
     /// The next page or stretch of damage; `None` when more bytes are needed.
     #[expect(clippy::should_implement_trait, reason = "an item borrows the scanner")]
     pub fn next(&mut self) -> Option<Scan<'_>> {

@@ -52,6 +52,9 @@ impl Reader {
     /// As for [`Reader::feed`], or the headers were not complete.
     pub fn finish(&mut self, out: &mut Vec<Item>) -> Result<(), OggError> {
         self.check()?;
+        if !self.stream.any_pages && self.scanner.is_inside_page() {
+            return self.note(Err(OggError::HeadersCut));
+        }
         self.scanner.finish();
         self.drain(out)?;
         let result = self.stream.finish(self.any_bytes, out);

@@ -159,11 +159,10 @@ impl Writer {
         if end_samples < earliest + self.lag {
             return Err(WriteError::EndTooEarly(end_samples, earliest + self.lag));
         }
-        let mut end = end_samples - self.lag;
-        if end > 0 || self.held.is_some() {
-            end = end.max(self.pre_skip_samples);
-        }
-        let gap = end - self.next;
+        let end = (end_samples - self.lag).max(self.pre_skip_samples);
+        // Players refuse a stream without any packet, so an empty recording has one that is trimmed.
+        let least = if self.held.is_none() { UNIT_SAMPLES } else { 0 };
+        let gap = (end - self.next).max(least);
         if gap > MAX_GAP_SAMPLES {
             return Err(WriteError::GapTooLong(gap));
         }
@@ -176,7 +175,6 @@ impl Writer {
         if let Some((packet, granule)) = self.held.take() {
             self.pages.lace(&packet, granule, out);
         }
-        // A stream without any packet has a last page all the same, with nothing on it.
         self.pages.granule = end;
         self.pages.flush(true, out);
         self.finished = true;

@@ -19,14 +19,6 @@ pub const RATES: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
 /// The longest audio that one packet holds: 120 ms (RFC 6716 §3.2.5, rule R5), in ms.
 pub const MAX_PACKET_MS: u32 = 120;
 
-/// How long a packet is, in 48 kHz samples per channel.
-///
-/// # Errors
-/// [`Error::Packet`] when it is no Opus packet.
-pub fn packet_duration(packet: &[u8]) -> Result<usize, Error> {
-    raw::samples_per_packet(packet, crate::MEDIA_RATE)
-}
-
 fn check_format(rate: u32, channels: u8) -> Result<(), Error> {
     if !RATES.contains(&rate) {
         return Err(Error::argument(format!(

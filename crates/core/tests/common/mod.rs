@@ -3,7 +3,7 @@
 
 use opuscule_core::ogg::opus::{Head, Tags};
 use opuscule_core::ogg::page::{NO_GRANULE, PageHeader, write_page};
-use opuscule_core::ogg::reader::{Item, OggError, Reader};
+use opuscule_core::ogg::reader::{Item, OggError, Reader, SkipReason};
 use opuscule_core::packet::duration_samples;
 use proptest::prelude::*;
 
@@ -224,4 +224,34 @@ pub fn assert_no_silent_hole(items: &[Item]) {
             _ => {}
         }
     }
+}
+
+/// 20 ms SILK.
+pub fn voice(seed: u8) -> Vec<u8> {
+    packet(9, 60, seed)
+}
+
+pub fn skips(items: &[Item]) -> Vec<(u64, SkipReason)> {
+    let skip = |item: &Item| match item {
+        Item::Skipped { bytes, reason } => Some((*bytes, *reason)),
+        _ => None,
+    };
+    items.iter().filter_map(skip).collect()
+}
+
+/// Pages of two voice packets from `start`; `lost` page numbers are left out.
+pub fn voice_pages(pages: u32, start: i64, lost: &[u32], end_trim: i64) -> Vec<u8> {
+    let mut mux = Mux::new();
+    for page in 0..pages {
+        let before = mux.bytes.len();
+        let granule = start + i64::from(page + 1) * 1920;
+        let last = page + 1 == pages;
+        let trim = if last { end_trim } else { 0 };
+        let (one, two) = (voice(page as u8 * 2), voice(page as u8 * 2 + 1));
+        mux.page(&[&one, &two], granule - trim, last);
+        if lost.contains(&page) {
+            mux.bytes.truncate(before);
+        }
+    }
+    mux.bytes
 }

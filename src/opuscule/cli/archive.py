@@ -1,0 +1,179 @@
+"""``opuscule archive``: import, info, extract, verify."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opuscule.cli.output import clock_time, emit, json_option, pairs, progress_bar
+
+if TYPE_CHECKING:
+    from opuscule.archive import Recording
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="archive",
+    help="Keep recordings as Opus packets, and get any part of them back.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+_Archive = Annotated[Path, typer.Argument(help="The archive, a folder such as archive.zarr.")]
+
+
+@app.command("import")
+def import_(
+    archive: _Archive,
+    sources: Annotated[list[Path], typer.Argument(help="Audio files.")],
+    name: Annotated[
+        str | None, typer.Option(help="What to call it; the file's name if left out.")
+    ] = None,
+    bitrate: Annotated[int, typer.Option(help="For what is not Opus yet: bits a second.")] = 64_000,
+    json: bool = json_option,
+) -> None:
+    """Bring files into an archive, which is made if it is not there.
+
+    Ogg Opus is copied packet for packet; everything else is encoded.
+    """
+    from opuscule.archive import import_file
+
+    if name is not None and len(sources) > 1:
+        raise typer.BadParameter("one name is for one file", param_hint="--name")
+    for source in sources:
+        with progress_bar(f"importing {source.name}", json) as progress:
+            done = import_file(archive, source, name=name, bitrate=bitrate, progress=progress)
+        if json:
+            emit(done)
+        else:
+            typer.echo(
+                f"{done.name}: {clock_time(done.info.total_samples / 48_000)},"
+                f" {done.info.packets} packets, {done.info.payload_bytes / 1000:.0f} kB"
+            )
+
+
+@app.command()
+def info(
+    archive: _Archive,
+    recording: Annotated[str | None, typer.Argument(help="One of its recordings.")] = None,
+    json: bool = json_option,
+) -> None:
+    """Say what is in an archive, or all about one recording."""
+    from opuscule.archive import open_archive
+
+    opened = open_archive(archive)
+    if recording is not None:
+        _show(opened[recording], json)
+    elif json:
+        emit({name: opened[name].info for name in opened})
+    elif not opened:
+        typer.echo(f"{archive} has no recordings yet")
+    else:
+        for name in opened:
+            one = opened[name].info
+            notes = "" if one.complete else "  (broken off)"
+            lost = _gap_count(one.gaps)
+            notes += f"  ({lost} gaps)" if lost else ""
+            typer.echo(f"{name}  {clock_time(one.total_samples / 48_000)}{notes}")
+
+
+@app.command()
+def extract(
+    archive: _Archive,
+    recording: Annotated[str, typer.Argument(help="One of its recordings.")],
+    target: Annotated[Path, typer.Argument(help="The WAV file to write.")],
+    start: Annotated[int, typer.Option(help="First sample, counted at 48 kHz.")] = 0,
+    end: Annotated[
+        int | None, typer.Option(help="One past the last sample; the end if left out.")
+    ] = None,
+    pre_roll_ms: Annotated[
+        float | None,
+        typer.Option(help="Decode only so much before START: fast, and not exact."),
+    ] = None,
+    json: bool = json_option,
+) -> None:
+    """Decode a part of a recording to a WAV file at 48 kHz."""
+    from opuscule.archive import open_archive
+    from opuscule.containers.wav import WavWriter
+    from opuscule.files import atomic_output
+
+    opened = open_archive(archive)[recording]
+    end = opened.info.total_samples if end is None else end
+    block_samples = 48_000 * 600
+    with atomic_output(target) as file:
+        writer = WavWriter(file, 48_000, opened.info.channels)
+        whole = start == 0 and end == opened.info.total_samples
+        if whole and end > block_samples:
+            for block in opened.sequential():
+                writer.write(bytes(block))
+        else:
+            writer.write(bytes(opened.extract(start, end, pre_roll_ms=pre_roll_ms)))
+        writer.close()
+    if json:
+        emit({"target": str(target), "start": start, "end": end, "samples": end - start})
+    else:
+        typer.echo(f"{target}: samples {start} to {end}, {clock_time((end - start) / 48_000)}")
+
+
+@app.command()
+def verify(
+    archive: _Archive,
+    recording: Annotated[
+        str | None, typer.Argument(help="One of its recordings; all if left out.")
+    ] = None,
+    ranges: Annotated[int, typer.Option(help="Random ranges to extract and compare.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the random ranges.")] = 0,
+    json: bool = json_option,
+) -> None:
+    """Prove that an archive is sound and that extraction equals the sequential decode."""
+    from opuscule.archive import open_archive
+    from opuscule.archive import verify as verify_recording
+
+    opened = open_archive(archive)
+    names = [recording] if recording is not None else list(opened)
+    sound = True
+    reports = []
+    for name in names:
+        report = verify_recording(opened[name], ranges=ranges, seed=seed)
+        sound = sound and report.ok
+        reports.append(report)
+        if not json:
+            verdict = "sound" if report.ok else "NOT SOUND: " + "; ".join(report.problems)
+            typer.echo(f"{name}: {verdict}, {report.ranges} ranges compared")
+    if json:
+        emit(reports)
+    if not sound:
+        raise typer.Exit(1)
+
+
+def _show(recording: "Recording", json: bool) -> None:
+    known = recording.info
+    if json:
+        gaps = [
+            {"start": g.start_samples, "samples": g.duration_samples, "kind": g.kind.value}
+            for g in recording.gaps
+        ]
+        emit({"name": recording.name, **dataclasses.asdict(known), "gap_list": gaps})
+        return
+    typer.echo(recording.name)
+    rows: list[tuple[str, object]] = [
+        ("length", f"{clock_time(known.total_samples / 48_000)} ({known.total_samples} samples)"),
+        ("channels", known.channels),
+        ("packets", f"{known.packets}, {known.payload_bytes} bytes"),
+        ("whole", "yes" if known.complete else "no, it was broken off"),
+    ]
+    rows += [(key, value) for key, value in known.source.items() if value is not None]
+    rows += list(known.comments)
+    pairs(rows)
+    for gap in recording.gaps:
+        typer.echo(
+            f"  gap at {gap.start_samples / 48_000:.3f} s: {gap.duration_samples / 48:.1f} ms"
+            f" {gap.kind.value}"
+        )
+
+
+def _gap_count(gaps: object) -> int:
+    if not isinstance(gaps, dict):
+        return 0
+    return sum(kind["count"] for kind in gaps.values() if isinstance(kind, dict))

@@ -1,0 +1,3 @@
+"""Files that hold Opus packets: one module a container."""
+
+__all__: list[str] = []

@@ -1,0 +1,123 @@
+"""Fixtures for the whole project: sound devices without hardware, and real recordings."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real recordings beside the project; see its SOURCES.md."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("real recordings are not here: ../shared/data beside the project is absent")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def speech_files(shared_data: Path) -> list[Path]:
+    """Six sentences of one speaker, 16 kHz mono int16 WAV."""
+    return sorted((shared_data / "speech").glob("spk1_snt*.wav"))
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """A private PulseAudio server.
+
+    What is played into ``cable`` is heard by the source ``mic``, which is the default; the default
+    sink is ``speaker``, and ``speaker.monitor`` has what an ear would get.
+    """
+
+    environment: dict[str, str]
+    """For subprocesses: PortAudio reads it when it starts, so a test cannot use it in-process."""
+
+    def start(self, *command: str | os.PathLike[str], **more: str) -> "subprocess.Popen[bytes]":
+        """Start a program that sees these sound devices; its output is for the test to read."""
+        return subprocess.Popen(
+            command,
+            env={**self.environment, **more},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def python(
+        self, script: Path, *arguments: str | os.PathLike[str], **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a Python script to its end with these sound devices; fails with what it said."""
+        done = subprocess.run(
+            [sys.executable, "-W", "error", script, *arguments],
+            env={**self.environment, **more},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+
+_SERVER = """
+load-module module-native-protocol-unix
+load-module module-null-sink sink_name=speaker rate=48000
+load-module module-null-sink sink_name=cable rate=48000
+load-module module-remap-source master=cable.monitor source_name=mic
+set-default-sink speaker
+set-default-source mic
+"""
+_ALSA = """
+pcm.!default { type pulse }
+ctl.!default { type pulse }
+"""
+
+
+@pytest.fixture(scope="session")
+def pulse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
+    """Sound devices without hardware, for subprocesses."""
+    for program in ("pulseaudio", "pactl"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: no sound devices to try")
+    folder = tmp_path_factory.mktemp("pulse")
+    script, alsa = folder / "server.pa", folder / "asound.conf"
+    script.write_text(_SERVER)
+    alsa.write_text(_ALSA)
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("PULSE_", "OPUSCULE_"))},
+        "XDG_RUNTIME_DIR": str(folder),
+        "HOME": str(folder),
+        "ALSA_CONFIG_PATH": str(alsa),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT / "src"), *sys.path))),
+    }
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            ["pulseaudio", "-n", "-F", script, "--daemonize=no", "--exit-idle-time=-1"],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        for _ in range(100):
+            answer = subprocess.run(
+                ["pactl", "list", "short", "sources"],
+                env=environment,
+                capture_output=True,
+                check=False,
+            )
+            if b"\tmic\t" in answer.stdout:
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("PulseAudio does not start: " + (folder / "log").read_text())
+        yield Pulse(environment)
+    finally:
+        server.terminate()
+        server.wait(10)
