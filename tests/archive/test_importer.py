@@ -12,6 +12,7 @@ import pytest
 from opuscule.archive.archive import open_archive
 from opuscule.archive.importer import import_file
 from opuscule.archive.verify import verify
+from opuscule.containers.ogg import OggWriter
 from opuscule.errors import (
     FormatError,
     InvalidArgumentError,
@@ -19,7 +20,7 @@ from opuscule.errors import (
     UnsupportedFormatError,
 )
 
-from .conftest import voice_like
+from .conftest import Speech, voice_like
 
 
 def write_wav(path: Path, pcm: bytes, rate: int = 48_000, channels: int = 1) -> Path:
@@ -142,7 +143,6 @@ def ogg(tmp_path: Path) -> Path:
 @pytest.mark.row("Z1")
 @pytest.mark.row("Z4")
 def test_ogg_opus_is_copied_bit_by_bit(tmp_path: Path, ogg: Path) -> None:
-    pytest.importorskip("opuscule.containers.ogg")
     named = shutil.move(ogg, tmp_path / "sound.wav")
     result = import_file(tmp_path / "a.zarr", named)
     assert not result.transcoded
@@ -155,6 +155,40 @@ def test_ogg_opus_is_copied_bit_by_bit(tmp_path: Path, ogg: Path) -> None:
     assert recording.gaps == ()
     assert ("title", "a sound") in [(k.lower(), v) for k, v in recording.info.comments]
     assert verify(recording, ranges=3).ok
+
+
+def test_comments_of_any_kind_are_kept_or_counted(tmp_path: Path, speech: Speech) -> None:
+    path = tmp_path / "a.opus"
+    odd = b"caf\xe9".decode(errors="surrogateescape")
+    comments = [("ARTIST", odd), ("TITLE", "ε"), ("PICTURE", "x" * 20_000)]
+    with path.open("wb") as file:
+        writer = OggWriter(file, speech.format, comments=comments)
+        for packet in speech.packets[:50]:
+            writer.write(packet)
+        writer.close(48_000)
+    import_file(tmp_path / "a.zarr", path)
+    info = open_archive(tmp_path / "a.zarr")["a"].info
+    assert info.comments == (("ARTIST", "café"), ("TITLE", "ε"))
+    assert info.source["comments_left_out"] == 1
+    assert (info.end_samples, info.complete) == (48_000, True)
+
+
+def test_a_damaged_ogg_keeps_its_time(tmp_path: Path, ogg: Path) -> None:
+    content = bytearray(ogg.read_bytes())
+    whole = import_file(tmp_path / "a.zarr", ogg, name="whole").info
+    middle = content.index(b"OggS", len(content) // 2)
+    content[middle + 40] ^= 1
+    ogg.write_bytes(content)
+    damaged = import_file(tmp_path / "a.zarr", ogg, name="damaged").info
+    assert damaged.total_samples == whole.total_samples
+    assert damaged.packets < whole.packets
+    assert "lost" in damaged.gaps
+    ogg.write_bytes(content[:middle])
+    cut = import_file(tmp_path / "a.zarr", ogg, name="cut").info
+    assert not cut.complete
+    assert 0 < cut.packets < whole.packets
+    for name in ("damaged", "cut"):
+        assert verify(open_archive(tmp_path / "a.zarr")[name], ranges=3).ok
 
 
 @pytest.mark.row("Z1")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+import wave
 from pathlib import Path
 from typing import Literal
 
@@ -171,6 +172,27 @@ def test_deep_redundancy_fills_the_same_in_both(tmp_path: Path) -> None:
     # The range ends within the gap: what comes after it is needed all the same.
     for start, stop in [(85 * 960, 93 * 960), (151 * 960, 155 * 960), (0, len(whole))]:
         assert np.array_equal(np.asarray(recording.extract(start, stop)), whole[start:stop])
+
+
+@pytest.mark.xfail(
+    reason="the core places a second later packet as if no gap were between it and the first, and "
+    "rebuilds from the wrong part of its redundancy (crates/core/src/extract.rs, Later)"
+)
+def test_deep_redundancy_across_two_gaps(tmp_path: Path, shared_data: Path) -> None:
+    with wave.open(str(shared_data / "speech" / "ca01_01.wav")) as file:
+        pcm = file.readframes(file.getnframes())
+    encoder = StreamEncoder(
+        48_000, 1, preset="voice", fec=False, bitrate=40_000, loss_percent=20, dred_ms=1000
+    )
+    packets = encoder.push(pcm) + encoder.finish()
+    # Packet 60 reaches 495 ms back and cannot rebuild the oldest 5 ms; 63 reaches 535 ms.
+    with RecordingWriter(tmp_path / "a.zarr", "a", encoder.format) as writer:
+        for item in with_gaps(packets, {35: (25, GapKind.LOST), 61: (2, GapKind.LOST)}):
+            writer.add(item)
+        writer.finish(encoder.end_samples)
+    recording = open_archive(tmp_path / "a.zarr")["a"]
+    whole = sequential(recording)
+    assert np.array_equal(np.asarray(recording.extract(0, len(whole))), whole)
 
 
 @pytest.mark.parametrize(("start", "stop"), [(-1, 5), (5, 5), (6, 5), (0, 576_001)])

@@ -193,6 +193,16 @@ def test_an_end_beyond_what_there_is_is_refused(tmp_path: Path, speech: Speech) 
     assert list(open_archive(tmp_path / "a.zarr")) == []
 
 
+@pytest.mark.parametrize("source", [{"x": b"bytes"}, {"x": "y" * (9 << 20)}, {"x": float("nan")}])
+def test_what_a_reader_would_not_take_is_not_written(
+    tmp_path: Path, source: dict[str, object]
+) -> None:
+    writer = RecordingWriter(tmp_path / "a.zarr", "a", FORMAT)
+    with writer, pytest.raises(InvalidArgumentError, match="JSON"):
+        writer.finish(0, source=source)
+    assert list(open_archive(tmp_path / "a.zarr")) == []
+
+
 KILLED = """
 import sys
 from opuscule.archive.writer import RecordingWriter
