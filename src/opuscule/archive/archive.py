@@ -1,7 +1,7 @@
 """An archive opened for reading."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from opuscule.archive.info import ARCHIVE_FORMAT, check_attributes, is_name
@@ -24,8 +24,11 @@ def open_archive(path: str | os.PathLike[str]) -> "Archive":
     return Archive(root)
 
 
-class Archive(Mapping[str, Recording]):
-    """The recordings of an archive by name; each look at it sees what is there at that moment."""
+class Archive(Collection[str]):
+    """The names of an archive's recordings, and ``archive[name]`` the recording.
+
+    Each look at it sees what is there at that moment.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path

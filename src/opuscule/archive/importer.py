@@ -12,6 +12,7 @@ from opuscule.archive.info import RecordingInfo, suggest_name
 from opuscule.archive.writer import RecordingWriter
 from opuscule.codec import EncoderSettings, SettingsOverrides, StreamEncoder, libopus_version
 from opuscule.containers.media import Resampler, open_pcm
+from opuscule.containers.ogg import OggReader
 from opuscule.containers.pcm import SAMPLE_BYTES, PcmReader
 from opuscule.errors import UnsupportedFormatError
 from opuscule.files import check_input
@@ -35,6 +36,9 @@ _CONTAINERS = (
     (0, b"FORM", "aiff"),
     (0, b"caff", "caf"),
 )
+MAX_COMMENTS, MAX_COMMENT_LENGTH = 256, 16_384
+"""More comments, and longer ones such as pictures, are left out and counted."""
+
 _OPUS_HEAD_OFFSET = 28  # behind the first page's header with one lacing value (RFC 7845 §3)
 
 
@@ -91,7 +95,7 @@ def import_file(
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         source: dict[str, object] = {
             "kind": "import",
-            "name": path.name,
+            "name": _text(path.name),
             "bytes": file.tell(),
             "sha256": digest,
             "container": _container(head),
@@ -132,8 +136,6 @@ def _copy(
     source: dict[str, object],
     progress: Progress | None,
 ) -> RecordingInfo:
-    from opuscule.containers.ogg import OggReader
-
     reader = OggReader(file)
     with RecordingWriter(archive, name, reader.format) as writer:
         for item in reader:
@@ -146,15 +148,27 @@ def _copy(
             writer.add(missing)
         source["original_rate"] = reader.format.input_rate
         source["original_channels"] = reader.format.channels
+        comments = [(_text(key), _text(value)) for key, value in reader.comments]
+        kept = [c for c in comments if len(c[0]) + len(c[1]) <= MAX_COMMENT_LENGTH]
+        source["comments_left_out"] = len(comments) - len(kept[:MAX_COMMENTS])
         source["start_granule"] = reader.start_granule
         source["skipped_bytes"] = reader.skipped_bytes
         return writer.finish(
             end,
             complete=not reader.truncated,
             source=source,
-            encoder={"vendor": reader.vendor},
-            comments=reader.comments,
+            encoder={"vendor": _text(reader.vendor)},
+            comments=kept[:MAX_COMMENTS],
         )
+
+
+def _text(value: str) -> str:
+    """Make text that can be written as UTF-8: what was none in the file is taken for Latin-1."""
+    data = value.encode(errors="surrogateescape")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def _encode(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from opuscule.errors import CorruptArchiveError, NotAnArchiveError
 
-__all__ = ["LocalArray", "member_names", "read_group"]
+__all__ = ["MAX_METADATA_BYTES", "LocalArray", "member_names", "read_group"]
 
 MAX_METADATA_BYTES = 16 << 20
 """The longest ``zarr.json`` that is read; one with all the tags of a recording is far shorter."""

@@ -71,9 +71,11 @@ def seal(
     known = dict(metadata or {})
     source: dict[str, object] = {**known, "kind": "live"}
     root = ensure_archive(archive)
-    existing = open_archive(root).get(name)
-    if existing is not None and _same(existing.info, form, source, end_samples):
-        return existing.info
+    there = open_archive(root)
+    if name in there:
+        info = there[name].info
+        if _same(info, form, source, end_samples):
+            return info
     start = known.get("start_epoch_ms")
     with RecordingWriter(root, name, form) as writer, _Spool(root) as spool:
         for arrived in packets:

@@ -4,6 +4,7 @@ No array is compressed: Opus packets are dense already, and the index is small. 
 reader small, and any byte range of a chunk readable by itself.
 """
 
+import json
 import os
 import shutil
 import threading
@@ -14,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from opuscule.archive.info import ARCHIVE_FORMAT, VERSION, RecordingInfo, check_attributes
 from opuscule.archive.layout import GAP_CODES, IndexBuilder
-from opuscule.archive.local import read_group
-from opuscule.errors import MissingExtraError, NotAnArchiveError
+from opuscule.archive.local import MAX_METADATA_BYTES, read_group
+from opuscule.errors import InvalidArgumentError, MissingExtraError, NotAnArchiveError
 
 if TYPE_CHECKING:
     import zarr
     from zarr.core.metadata import ArrayV3Metadata
 
-__all__ = ["CHUNK_BYTES", "ensure_archive", "sync", "write_recording"]
+__all__ = ["CHUNK_BYTES", "check_metadata", "ensure_archive", "sync", "write_recording"]
 
 CHUNK_BYTES = 1 << 20
 """The longest chunk of any array."""
@@ -61,6 +62,23 @@ def ensure_archive(path: str | os.PathLike[str]) -> Path:
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return root
+
+
+def check_metadata(info: RecordingInfo) -> None:
+    """Make sure that a reader will take the attributes of a recording.
+
+    Raises:
+        InvalidArgumentError: they are no JSON, or over half of what a reader takes.
+    """
+    try:
+        size = len(json.dumps(info.to_attributes(), indent=2, allow_nan=False).encode())
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"what is to be kept is no JSON: {error}") from error
+    if size > MAX_METADATA_BYTES // 2:
+        raise InvalidArgumentError(
+            f"what is to be kept about a recording is {size} bytes of JSON; at most "
+            f"{MAX_METADATA_BYTES // 2}: leave out long comments"
+        )
 
 
 def write_recording(place: Path, info: RecordingInfo, index: IndexBuilder, payload: Path) -> None:

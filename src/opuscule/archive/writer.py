@@ -22,7 +22,7 @@ from typing import Self
 
 from opuscule.archive.info import RecordingInfo, check_name
 from opuscule.archive.layout import IndexBuilder
-from opuscule.archive.store import ensure_archive, sync, write_recording
+from opuscule.archive.store import check_metadata, ensure_archive, sync, write_recording
 from opuscule.errors import ArchiveError, InvalidArgumentError, RecordingExistsError
 from opuscule.packets import Gap, Packet, StreamFormat
 
@@ -106,7 +106,8 @@ class RecordingWriter:
             comments: the source's tags.
 
         Raises:
-            InvalidArgumentError: ``end_samples`` is out of range.
+            InvalidArgumentError: ``end_samples`` is out of range, or what is to be kept about it is
+                no JSON or too long.
             RecordingExistsError: another one took the name meanwhile.
             OSError: there is no room.
         """
@@ -134,6 +135,7 @@ class RecordingWriter:
             encoder=dict(encoder or {}),
             comments=tuple(comments),
         )
+        check_metadata(info)
         self._payload.flush()
         write_recording(self._place / "recording", info, index, self._place / "payload")
         try:

@@ -1,0 +1,72 @@
+"""Verifying finds what was changed, and nothing where nothing was."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from opuscule.archive.archive import open_archive
+from opuscule.archive.recording import Recording
+from opuscule.archive.verify import verify
+
+from .conftest import GAPS, Speech, with_gaps, write
+
+
+@pytest.mark.row("X4")
+@pytest.mark.parametrize("name", ["plain", "gappy", "stereo"])
+def test_a_sound_recording_passes(archive: Path, name: str) -> None:
+    report = verify(open_archive(archive)[name], ranges=6, seed=1)
+    assert report.ok
+    assert report.problems == ()
+    assert report.ranges == 6
+    assert report.compared_samples > 48_000
+    assert verify(open_archive(archive)[name], ranges=0).compared_samples == 0
+
+
+@pytest.fixture
+def spoilt(tmp_path: Path, speech: Speech) -> Path:
+    return write(tmp_path / "a.zarr", "plain", speech, with_gaps(speech.packets, GAPS)).path
+
+
+def flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x10
+    path.write_bytes(content)
+
+
+def reopened(path: Path) -> Recording:
+    return open_archive(path.parents[1])[path.name]
+
+
+@pytest.mark.parametrize(
+    ("file", "place", "says"),
+    [
+        ("packets/c/0", 5000, "SHA-256"),
+        ("lengths/c/0", 7, "expected byte"),
+        ("anchors/c/0/0", 8, "media sample"),
+        ("anchors/c/0/0", 16, "anchor 1 says byte"),
+        ("gaps/c/0/0", 32, "gap"),
+        ("gaps/c/0/0", 40, "gap"),
+        ("gaps/c/0/0", 48, ""),
+        ("gaps/c/0/0", 56, "unknown kind"),
+    ],
+)
+def test_a_changed_bit_is_found(spoilt: Path, file: str, place: int, says: str) -> None:
+    flip(spoilt / file, place)
+    report = verify(reopened(spoilt), ranges=2)
+    assert not report.ok
+    assert any(says in problem for problem in report.problems)
+
+
+def test_a_wrong_duration_is_found(spoilt: Path) -> None:
+    document = json.loads((spoilt / "zarr.json").read_text())
+    document["attributes"]["opuscule"]["packet_samples"] = 480
+    (spoilt / "zarr.json").write_text(json.dumps(document))
+    assert not verify(reopened(spoilt), ranges=0).ok
+
+
+def test_what_differs_is_named(archive: Path) -> None:
+    # Begun cold, a decoder differs: that is how a comparison can be seen to fail.
+    report = verify(open_archive(archive)["plain"], ranges=6, pre_roll_ms=0)
+    assert not report.ok
+    assert "differ from the sequential decode, the first at" in report.problems[0]
