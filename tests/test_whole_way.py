@@ -14,7 +14,7 @@ import opuscule
 from opuscule.archive import open_archive
 from opuscule.client import Client, TalkReport
 from opuscule.codec import Buffer, Decoder
-from opuscule.devices import FileSource, NullSink, SignalSource, open_source
+from opuscule.devices import FileSource, NullSink, Signal, SignalSource, open_source
 from opuscule.devices.base import Block, Source
 from opuscule.errors import (
     AccessDeniedError,
@@ -152,7 +152,7 @@ def test_bursts_of_loss_are_accounted_exactly(shared_data: Path, tmp_path: Path)
 
 
 def check_played_once(packets: list[Packet], total_samples: int, recording: object) -> None:
-    assert isinstance(recording, opuscule.archive.Recording)  # type: ignore[attr-defined]  # loaded above
+    assert isinstance(recording, opuscule.archive.Recording)
     info = recording.info
     playout = Playout(info.format, rate=48_000, target_delay_ms=60)
     # Real time: each packet arrives when it is due, samples are pulled in between.
@@ -227,7 +227,7 @@ def test_a_source_without_audio_is_answered_by_nothing(tmp_path: Path) -> None:
 
     async def go() -> None:
         async with Server(echo, port=0, keep=tmp_path) as server:
-            source = Silent(opuscule.devices.parse_signal("silence:1s"), rate=16_000)  # type: ignore[attr-defined,arg-type]  # loaded above
+            source = Silent(Signal("silence"), rate=16_000)
             report = await say(server, source)
         assert report.packets_sent == 0
         assert report.stored

@@ -144,7 +144,8 @@ class StreamDecoder:
     """Packets of one stream in order in, all of its samples out, gaps filled.
 
     What is lost is rebuilt with the help of the packet behind it (FEC, DRED) or concealed.
-    The newest packet waits for the next one or the end, which may cut it. Without losses the samples are those of the plain sequential decode.
+    The newest packet waits for the next one or the end, which may cut it.
+    Without losses the samples are those of the plain sequential decode.
 
     Args:
         stream: the format that the sender announced.

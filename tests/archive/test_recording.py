@@ -174,10 +174,6 @@ def test_deep_redundancy_fills_the_same_in_both(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(recording.extract(start, stop)), whole[start:stop])
 
 
-@pytest.mark.xfail(
-    reason="the core places a second later packet as if no gap were between it and the first, and "
-    "rebuilds from the wrong part of its redundancy (crates/core/src/extract.rs, Later)"
-)
 def test_deep_redundancy_across_two_gaps(tmp_path: Path, shared_data: Path) -> None:
     with wave.open(str(shared_data / "speech" / "ca01_01.wav")) as file:
         pcm = file.readframes(file.getnframes())
