@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,17 @@ def serve(
     # A stranger's garbage is one line of ours; picows would log how it failed to parse it.
     logging.getLogger("picows").setLevel(logging.CRITICAL)
     kept = None if no_keep else keep
-    asyncio.run(_serve(_handler(answer), host, port, kept, token, insecure))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(_handler(answer), host, port, kept, token, insecure))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The faster event loop where it is installed, which is an extra."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _handler(answer: str) -> AnswerHandler:
