@@ -9,4 +9,4 @@ imported = import_file(archive, source)
 recording = open_archive(archive)[imported.name]
 middle = recording.info.total_samples // 2
 second = recording.extract(middle, min(middle + 48_000, recording.info.total_samples))
-print(f"{imported.name}: {second.shape[0]} samples of {second.shape[1]} channel(s)")
+print(f"{imported.name}: {len(second)} samples from sample {middle}")

@@ -122,8 +122,10 @@ class NotAnArchiveError(ArchiveError, ValueError):
     """A path holds no opuscule archive, or one of a version that this release cannot read."""
 
 
-class RecordingNotFoundError(ArchiveError, LookupError):
+class RecordingNotFoundError(ArchiveError, KeyError):
     """The archive has no recording of that name."""
+
+    __str__ = Exception.__str__  # KeyError's own would put the sentence in quotes
 
 
 class RecordingExistsError(ArchiveError, FileExistsError):

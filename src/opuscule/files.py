@@ -100,8 +100,6 @@ def _create(part: Path) -> BinaryIO:
         return part.open("xb")
     except FileNotFoundError:
         raise FileNotFoundError(f"{folder}: there is no such folder; create it first") from None
-    except NotADirectoryError:
-        raise NotADirectoryError(f"{folder} is a file; name a folder") from None
     except PermissionError:
         raise PermissionError(
             f"{folder}: this user may not create files there; choose another folder"

@@ -143,8 +143,9 @@ class Playout:
 class StreamDecoder:
     """Packets of one stream in order in, all of its samples out, gaps filled.
 
-    What is lost is rebuilt with the help of the packet behind it (FEC, DRED) or concealed;
-    nothing is held back. Without losses the samples are those of the plain sequential decode.
+    What is lost is rebuilt with the help of the packet behind it (FEC, DRED) or concealed.
+    The newest packet waits for the next one or the end, which may cut it.
+    Without losses the samples are those of the plain sequential decode.
 
     Args:
         stream: the format that the sender announced.
@@ -173,14 +174,14 @@ class StreamDecoder:
         return self._playout.stats
 
     def push(self, packet: Packet, *, discontinuity: bool = False) -> Iterator[bytes]:
-        """Take the next packet; give the samples up to its end as interleaved int16 pieces.
+        """Take the next packet; give the samples before it as interleaved int16 pieces.
 
         Raises:
             InvalidPacketError: it is no Opus packet; its time is concealed with the next one.
         """
         self._playout.push(packet, 0.0, discontinuity=discontinuity)
-        # Exactly up to its end: nothing is made up for what has not come yet.
-        return self._pull_to(packet.end_samples)
+        # Never past what has come: nothing is made up for what may still do so.
+        return self._pull_to(packet.time_samples)
 
     def finish(self, end_samples: int, end_sequence: int) -> Iterator[bytes]:
         """Say where the stream ends; give what is left."""

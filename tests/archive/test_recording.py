@@ -195,10 +195,6 @@ def test_redundancy_of_a_packet_further_on(tmp_path: Path, redundant: Speech) ->
         assert np.array_equal(np.asarray(recording.extract(start, stop)), whole[start:stop])
 
 
-@pytest.mark.xfail(
-    reason="the core places a second later packet as if no gap were between it and the first, and "
-    "rebuilds from the wrong part of its redundancy (crates/core/src/extract.rs, Later)"
-)
 def test_redundancy_across_two_gaps(tmp_path: Path, redundant: Speech) -> None:
     gaps = {35: (25, GapKind.LOST), 61: (2, GapKind.LOST)}
     recording = write(tmp_path / "a.zarr", "a", redundant, with_gaps(redundant.packets, gaps))

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::MEDIA_RATE;
-use crate::conceal::{Concealer, Missing};
+use crate::conceal::{Concealer, Later, Missing};
 use crate::opus::{Decoder, Error, Sample};
 use crate::packet::duration_samples;
 
@@ -79,33 +79,31 @@ impl From<Error> for RunError {
 /// # Errors
 /// See [`RunError`].
 pub fn decode_run<T: Sample>(run: Run<'_>, wanted: Wanted) -> Result<Vec<T>, RunError> {
-    let packets = split(run)?;
+    let packets = place(run, &split(run)?);
     let mut decoder = Decoder::new(MEDIA_RATE, wanted.channels, wanted.complexity)?;
     decoder.set_gain_q8(wanted.gain_q8)?;
     let mut concealer = Concealer::new(MEDIA_RATE, wanted.complexity)?;
     let mut window = Window::<T>::new(wanted);
     let mut gaps = run.gaps.iter().peekable();
-    // Media time matters to concealment only relative to the packets after a gap.
     let mut time = 0_i64;
     for place in 0..=packets.len() {
         while let Some(gap) = gaps.next_if(|gap| gap.before == place) {
             let end = time + gap.duration.cast_signed();
             while time < end && !window.full() {
                 let left = usize::try_from(end - time).unwrap_or(usize::MAX);
-                let later = Later::new(&packets[place..], end);
                 let (samples, _) = concealer.fill(
                     &mut decoder,
                     gap.missing,
                     time,
                     left,
-                    later,
+                    packets[place..].iter().copied(),
                     &mut window.scratch,
                 )?;
                 time += samples as i64;
                 window.take_scratch();
             }
         }
-        let Some(packet) = packets.get(place) else {
+        let Some((_, packet)) = packets.get(place) else {
             break;
         };
         if window.full() {
@@ -141,32 +139,20 @@ fn split(run: Run<'_>) -> Result<Vec<&[u8]>, RunError> {
     Ok(packets)
 }
 
-/// The packets after a gap with their media times.
-#[derive(Clone)]
-struct Later<'a> {
-    packets: std::slice::Iter<'a, &'a [u8]>,
-    time: i64,
-}
-
-impl<'a> Later<'a> {
-    fn new(packets: &'a [&'a [u8]], time: i64) -> Self {
-        Self {
-            packets: packets.iter(),
-            time,
+/// Gives each packet its media time from the run's beginning, gaps included.
+fn place<'a>(run: Run<'_>, packets: &[&'a [u8]]) -> Vec<Later<'a>> {
+    let mut time = 0;
+    let mut gaps = run.gaps.iter().peekable();
+    let place = |(place, packet): (usize, &&'a [u8])| {
+        while let Some(gap) = gaps.next_if(|gap| gap.before == place) {
+            time += gap.duration.cast_signed();
         }
-    }
-}
-
-impl<'a> Iterator for Later<'a> {
-    type Item = (i64, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let packet = *self.packets.next()?;
-        let time = self.time;
+        let start = time;
         // A packet that is not valid is reported when its turn to be decoded comes.
-        self.time += duration_samples(packet).map_or(0, i64::from);
-        Some((time, packet))
-    }
+        time += duration_samples(packet).map_or(0, i64::from);
+        (start, *packet)
+    };
+    packets.iter().enumerate().map(place).collect()
 }
 
 /// Keeps the wanted samples of what is decoded.

@@ -8,7 +8,8 @@ import sys
 
 import typer
 
-from opuscule.cli import archive, demo, devices, doctor, encode, serve, talk
+from opuscule.cli import demo, devices, doctor, encode, serve, talk
+from opuscule.cli.archive import app as archive
 from opuscule.errors import OpusculeError
 
 __all__ = ["app", "main"]
@@ -26,7 +27,7 @@ app.command()(serve.serve)
 app.command()(talk.talk)
 app.command()(encode.encode)
 app.command()(encode.decode)
-app.add_typer(archive.app, name="archive")
+app.add_typer(archive, name="archive")
 app.command()(devices.devices)
 app.command()(doctor.doctor)
 

@@ -50,15 +50,19 @@ def _show(demo: "Demo") -> None:
             ("spoken", f"{report.spoken_ms / 1000:.2f} s at 16 kHz, mono"),
             (
                 "packets",
-                f"{report.packets_encoded} encoded, {report.packets_sent} sent,"
-                f" {report.packets_withheld} lost ({demo.loss_percent:.0f} %)",
+                (
+                    f"{report.packets_encoded} encoded, {report.packets_sent} sent,"
+                    f" {report.packets_withheld} lost ({demo.loss_percent:.0f} %)"
+                ),
             ),
             ("", "lost on purpose, before the socket: a WebSocket itself loses nothing"),
             ("rebuilt", _rebuilt(demo.heard, 16_000)),
             (
                 "size",
-                f"{report.bytes_sent * 8 / report.spoken_ms:.1f} kb/s, 1/"
-                f"{report.compression_ratio:.1f} of the samples",
+                (
+                    f"{report.bytes_sent * 8 / report.spoken_ms:.1f} kb/s, 1/"
+                    f"{report.compression_ratio:.1f} of the samples"
+                ),
             ),
         ]
     )

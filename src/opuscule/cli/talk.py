@@ -40,14 +40,17 @@ def talk(
         from opuscule.client import connect
 
         # The file of the answer is opened last: a server that is not there leaves none behind.
-        async with await connect(url, device=device, token=token) as client:
-            async with open_source(source) as ear, open_sink(sink, paced=True) as mouth:
-                live = source.partition(":")[0] == "mic"
-                stopper = asyncio.create_task(_stop(ear, seconds, live))
-                try:
-                    return await client.talk(ear, mouth, target_delay_ms=delay_ms)
-                finally:
-                    stopper.cancel()
+        async with (
+            await connect(url, device=device, token=token) as client,
+            open_source(source) as ear,
+            open_sink(sink, paced=True) as mouth,
+        ):
+            live = source.partition(":")[0] == "mic"
+            stopper = asyncio.create_task(_stop(ear, seconds, live))
+            try:
+                return await client.talk(ear, mouth, target_delay_ms=delay_ms)
+            finally:
+                stopper.cancel()
 
     report = asyncio.run(run())
     if json:

@@ -47,8 +47,8 @@ def open_pcm(
         salvage: read a damaged or cut file as far as it goes, instead of raising there.
 
     Raises:
-        UnsupportedFormatError: it has no audio, or no ``rate`` is given and its own is above 48 kHz
-            (Opus ends at 20 kHz, and what is above would be destroyed).
+        UnsupportedFormatError: it is a pipe, has no audio, or no ``rate`` is given and its own is
+            above 48 kHz (Opus ends at 20 kHz, and what is above would be destroyed).
         TruncatedError: it is shorter than it says; from some formats only at the end of reading.
         FormatError: it is nothing that can be decoded.
         MissingExtraError: it is not WAV, or of another rate, and ``media`` is not installed.
@@ -70,6 +70,9 @@ def open_pcm(
 
 def _open_native(path: os.PathLike[str], salvage: bool) -> PcmReader:
     with open(path, "rb") as file:  # noqa: PTH123 - PathLike has no open()
+        if not file.seekable():
+            # Looking at the beginning would take it out of the pipe.
+            raise UnsupportedFormatError(f"{path} is a pipe; write it into a file first")
         wav = is_wav(file.read(12))
     if wav:
         # A telephone's WAV holds A-law, a camera's ADPCM: those are left to PyAV.

@@ -87,7 +87,8 @@ class OggReader:
     def end_samples(self) -> int:
         """Media time at which the audio ends: 48 kHz samples, pre-skip included, end trim done.
 
-        Before the end was read, the end of the last packet or gap that was given.
+        Until the last page is read (which may be before its packets are given), the end of the last
+        packet or gap that was given.
         """
         end = self._native.end
         return end[0] if end else self._end_samples
@@ -191,7 +192,8 @@ class OggWriter:
 
         Raises:
             InvalidArgumentError: the end lies before pages that are written already (the last
-                packet can always be trimmed), or the file is finished.
+                packet can always be trimmed), more than a day after the last packet, or the file is
+                finished. Nothing was written.
         """
         end = self._end_samples if end_samples is None else end_samples
         self._put(self._native.finish(end))

@@ -96,13 +96,14 @@ class WavReader:
                 wanted = min(wanted, self._bytes - self._read_bytes)
             raw = read_fully(self._file, wanted)
             self._read_bytes += len(raw)
-            if len(raw) < wanted and self._bytes is not None and not self._salvage:
-                raise truncated(self._read_bytes, self._bytes, frame_bytes)
             # A frame of which a part is missing is no sample in time.
             whole = len(raw) - len(raw) % frame_bytes
+            if whole:
+                yield self._convert(raw[:whole])
+            if len(raw) < wanted and self._bytes is not None and not self._salvage:
+                raise truncated(self._read_bytes, self._bytes, frame_bytes)
             if not whole:
                 return
-            yield self._convert(raw[:whole])
 
     def __enter__(self) -> Self:
         return self

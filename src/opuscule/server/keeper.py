@@ -64,6 +64,7 @@ class Keeper:
         self._dirty = asyncio.Event()
         self._urgent = asyncio.Event()
         self._sealing: dict[str, asyncio.Task[None]] = {}
+        self._unsealable: dict[str, Exception] = {}
         self._loop_task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -110,8 +111,14 @@ class Keeper:
         self._seal_later(name)
 
     async def sealed(self, name: str) -> None:
-        """Wait until a recording that has ended is in the archive."""
+        """Wait until a recording that has ended is in the archive.
+
+        Raises:
+            ArchiveError: it could not be sealed; it is safe in the journal.
+        """
         while name in self._journal.unsealed():
+            if name in self._unsealable:
+                raise ArchiveError(f"{name} could not be sealed: {self._unsealable[name]}")
             task = self._sealing.get(name)
             await (asyncio.shield(task) if task else asyncio.sleep(FLUSH_INTERVAL_S / 4))
 
@@ -151,7 +158,7 @@ class Keeper:
                 self._seal_later(name)
 
     def _seal_later(self, name: str) -> None:
-        if name not in self._sealing:
+        if name not in self._sealing and name not in self._unsealable:
             self._sealing[name] = asyncio.create_task(self._seal(name))
 
     async def _seal(self, name: str) -> None:
@@ -161,6 +168,7 @@ class Keeper:
             self._journal.mark_sealed(name)
             self._dirty.set()
         except (ArchiveError, JournalError, OSError) as error:
+            self._unsealable[name] = error
             _log.error(
                 "%s stays in the journal and is tried again at the next start: %s", name, error
             )

@@ -2,6 +2,7 @@
 
 use super::raw::{self, Control, RawDecoder, Sample};
 use super::{Error, MAX_PACKET_MS, check_format};
+use crate::{MEDIA_RATE, packet};
 
 /// Decodes packets to PCM and fills in for those that are missing.
 ///
@@ -71,7 +72,9 @@ impl Decoder {
                 "the packet is empty; a missing packet is concealed, not decoded".into(),
             ));
         }
-        raw::samples_per_packet(packet, self.rate)
+        // Not libopus's own count: it takes a packet of no frames for one of no samples.
+        let info = packet::parse(packet).map_err(|error| Error::Packet(error.to_string()))?;
+        Ok((info.duration_samples() / (MEDIA_RATE / self.rate)) as usize)
     }
 
     /// Decodes a packet, appending to `out`; returns the samples per channel.

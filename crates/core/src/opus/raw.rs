@@ -53,14 +53,6 @@ pub(super) fn samples_per_frame(packet: &[u8], rate: u32) -> usize {
     usize::try_from(n).unwrap_or(0)
 }
 
-/// Samples per channel in a whole packet at `rate`.
-pub(super) fn samples_per_packet(packet: &[u8], rate: u32) -> Result<usize, Error> {
-    // SAFETY: pointer and length describe one live slice; a length below 1 is refused inside.
-    check(unsafe {
-        sys::opus_packet_get_nb_samples(packet.as_ptr(), length(packet.len()), rate.cast_signed())
-    })
-}
-
 /// An encoder or decoder control whose argument is one 32-bit integer.
 #[derive(Clone, Copy)]
 pub(super) struct Control(c_int);
