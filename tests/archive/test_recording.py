@@ -202,6 +202,33 @@ def test_redundancy_across_two_gaps(tmp_path: Path, redundant: Speech) -> None:
     assert np.array_equal(np.asarray(recording.extract(0, len(whole))), whole)
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        GapKind.LOST,
+        pytest.param(
+            GapKind.DISCONTINUITY,
+            marks=pytest.mark.xfail(
+                reason="the core fills what was lost from the FEC of a packet that does not adjoin "
+                "it (crates/core/src/conceal.rs, fill, does not compare the packet's time)"
+            ),
+        ),
+    ],
+)
+def test_two_gaps_before_one_packet(tmp_path: Path, shared_data: Path, kind: GapKind) -> None:
+    with wave.open(str(shared_data / "speech" / "ca01_01.wav")) as file:
+        pcm = file.readframes(file.getnframes())
+    encoder = StreamEncoder(48_000, 1, preset="voice", bitrate=32_000, loss_percent=20)
+    speech = Speech(encoder, pcm)
+    packets = speech.packets
+    items: list[Packet | Gap] = [*packets[:40], Gap(40 * 960, 960, GapKind.LOST)]
+    items += [Gap(41 * 960, 3 * 960, kind), *packets[44:]]
+    recording = write(tmp_path / "a.zarr", "a", speech, iter(items))
+    assert len(recording.gaps) == (1 if kind is GapKind.LOST else 2)
+    whole = sequential(recording)
+    assert np.array_equal(np.asarray(recording.extract(0, len(whole))), whole)
+
+
 @pytest.mark.parametrize(("start", "stop"), [(-1, 5), (5, 5), (6, 5), (0, 576_001)])
 def test_a_range_outside_names_the_valid_one(archive: Path, start: int, stop: int) -> None:
     recording = open_archive(archive)["plain"]
