@@ -202,19 +202,7 @@ def test_redundancy_across_two_gaps(tmp_path: Path, redundant: Speech) -> None:
     assert np.array_equal(np.asarray(recording.extract(0, len(whole))), whole)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        GapKind.LOST,
-        pytest.param(
-            GapKind.DISCONTINUITY,
-            marks=pytest.mark.xfail(
-                reason="the core fills what was lost from the FEC of a packet that does not adjoin "
-                "it (crates/core/src/conceal.rs, fill, does not compare the packet's time)"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("kind", [GapKind.LOST, GapKind.DISCONTINUITY])
 def test_two_gaps_before_one_packet(tmp_path: Path, shared_data: Path, kind: GapKind) -> None:
     with wave.open(str(shared_data / "speech" / "ca01_01.wav")) as file:
         pcm = file.readframes(file.getnframes())

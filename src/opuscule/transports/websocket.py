@@ -208,9 +208,11 @@ async def connect(url: str, make_shell: Callable[[], WebSocketShell], token: str
             ) from error
         raise ConnectError(f"what answers at {url} is no opuscule server ({error})") from error
     except OSError as error:  # a TimeoutError is one, too
-        reason = os.strerror(error.errno).lower() if error.errno else "no answer"
+        # asyncio words a refusal its own way; a name that is not known has a negative number.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror or "no answer"
         raise ConnectError(
-            f"no server answers at {url} ({reason}); start one with: opuscule serve"
+            f"no server answers at {url} ({reason.lower()}); start one with: opuscule serve"
         ) from error
 
 
