@@ -7,6 +7,7 @@ link wants sent, and calls it again when its deadline comes. It decides nothing 
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -179,7 +180,7 @@ class WebSocketShell(picows.WSListener):
 
 
 async def connect(url: str, make_shell: Callable[[], WebSocketShell], token: str | None) -> None:
-    """Open a WebSocket to a server; its shell is then running.
+    """Open a WebSocket to a server, at its protocol's path; the shell is then running.
 
     Raises:
         InvalidArgumentError: ``url`` is no WebSocket address.
@@ -189,7 +190,7 @@ async def connect(url: str, make_shell: Callable[[], WebSocketShell], token: str
     try:
         await picows.ws_connect(
             make_shell,
-            url,
+            url.rstrip("/") + PATH,
             extra_headers=bearer(token),
             websocket_handshake_timeout=_CONNECT_TIMEOUT_S,
             max_frame_size=_MAX_MESSAGE_BYTES,
@@ -207,9 +208,11 @@ async def connect(url: str, make_shell: Callable[[], WebSocketShell], token: str
             ) from error
         raise ConnectError(f"what answers at {url} is no opuscule server ({error})") from error
     except OSError as error:  # a TimeoutError is one, too
-        reason = error.strerror or "no answer"
+        # asyncio words a refusal its own way; a name that is not known has a negative number.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror or "no answer"
         raise ConnectError(
-            f"no server answers at {url} ({reason}); start one with: opuscule serve"
+            f"no server answers at {url} ({reason.lower()}); start one with: opuscule serve"
         ) from error
 
 
