@@ -15,6 +15,9 @@ const UNDERRUN_PLC_MS: u32 = 60;
 /// that begins later was joined under way.
 const JOINED_MS: u32 = 1000;
 
+/// The shortest packet that there is, 2.5 ms, in 48 kHz samples (RFC 6716 §2.1.4).
+const SHORTEST_PACKET: i64 = 120;
+
 /// Spans kept for the log; a listener that wants more takes them more often.
 const MAX_LOG_SPANS: usize = 4096;
 
@@ -180,27 +183,29 @@ impl<T: Sample> Playout<T> {
 
     fn give_up_oldest(&mut self) {
         let most = i64::from(self.config.max_buffer_ms * (MEDIA_RATE / 1000));
-        while self.buffer.span() > most && self.buffer.len() > 1 {
-            self.buffer.pop_first();
+        // By number as well: packets that overlap would make any number fit in the time.
+        let count = usize::try_from(most / SHORTEST_PACKET).unwrap_or(usize::MAX);
+        while self.buffer.len() > 1 && (self.buffer.span() > most || self.buffer.len() > count) {
+            let start = self.start();
+            let given_up = self.buffer.pop_first();
+            let (Some((_, given_up)), Some(start)) = (given_up, start) else {
+                return;
+            };
             self.stats.packets_overflow += 1;
             // The position follows: concealing what was given up would not make room.
-            if let (Some(position), Some((time, next))) = (&mut self.position, self.buffer.first())
-            {
+            let position = self.position.get_or_insert(start);
+            let lost = (given_up.sequence - position.sequence).max(0);
+            self.stats.packets_lost += lost.cast_unsigned();
+            position.sequence = position.sequence.max(given_up.sequence + 1);
+            if let Some((time, _)) = self.buffer.first() {
                 position.time = position.time.max(time);
-                position.sequence = position.sequence.max(next.sequence);
             }
         }
     }
 
-    /// Where to begin, once the first packet has been held back long enough.
-    fn begin(&self, now_us: i64) -> Option<Position> {
+    /// Where the stream begins, as far as the packets at hand tell.
+    fn start(&self) -> Option<Position> {
         let (time, first) = self.buffer.first()?;
-        let held_us = now_us - self.first_arrival_us?;
-        let span_us = self.buffer.span() * 1000 / i64::from(MEDIA_RATE / 1000);
-        let target = self.delay.target_us();
-        if self.end.is_none() && held_us < target && span_us < target {
-            return None;
-        }
         let joined = time > i64::from(JOINED_MS * (MEDIA_RATE / 1000));
         Some(Position {
             time: if joined { time } else { time.min(0) },
@@ -210,6 +215,17 @@ impl<T: Sample> Playout<T> {
                 first.sequence.min(0)
             },
         })
+    }
+
+    /// Where to begin, once the first packet has been held back long enough.
+    fn begin(&self, now_us: i64) -> Option<Position> {
+        let held_us = now_us - self.first_arrival_us?;
+        let span_us = self.buffer.span() * 1000 / i64::from(MEDIA_RATE / 1000);
+        let target = self.delay.target_us();
+        if self.end.is_none() && held_us < target && span_us < target {
+            return None;
+        }
+        self.start()
     }
 
     /// Decodes or fills the next piece; false when there is nothing but silence.
@@ -225,7 +241,13 @@ impl<T: Sample> Playout<T> {
         }
         let next = self.buffer.first().map(|(t, p)| (t, p.sequence, p.jump));
         match (next, &self.end) {
-            (Some((at, ..)), _) if at <= time => self.decode_first(),
+            (Some((at, ..)), _) if at < time => {
+                // It overlaps one that was played: a sender's fault, and no reason to play twice.
+                self.buffer.pop_first();
+                self.stats.packets_late += 1;
+                Ok(true)
+            }
+            (Some((at, ..)), _) if at == time => self.decode_first(),
             (Some((at, next_sequence, jump)), _) => {
                 let missing = match next_sequence > sequence {
                     true => Missing::Lost,
