@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opuscule.cli.output import clock_time, emit, json_option, pairs, progress_bar
+from opuscule.cli.output import (
+    clock_time,
+    emit,
+    json_option,
+    pairs,
+    progress_bar,
+    rate_option,
+    salvage_option,
+)
 
 if TYPE_CHECKING:
     from opuscule.archive import Recording
@@ -31,6 +39,8 @@ def import_(
         str | None, typer.Option(help="What to call it; the file's name if left out.")
     ] = None,
     bitrate: Annotated[int, typer.Option(help="For what is not Opus yet: bits a second.")] = 64_000,
+    rate: int | None = rate_option,
+    salvage: bool = salvage_option,
     json: bool = json_option,
 ) -> None:
     """Bring files into an archive, which is made if it is not there.
@@ -43,7 +53,15 @@ def import_(
         raise typer.BadParameter("one name is for one file", param_hint="--name")
     for source in sources:
         with progress_bar(f"importing {source.name}", json) as progress:
-            done = import_file(archive, source, name=name, bitrate=bitrate, progress=progress)
+            done = import_file(
+                archive,
+                source,
+                name=name,
+                bitrate=bitrate,
+                rate=rate,
+                salvage=salvage,
+                progress=progress,
+            )
         if json:
             emit(done)
         else:

@@ -41,8 +41,6 @@ def serve(
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(message)s"
     )
-    # A stranger's garbage is one line of ours; picows would log how it failed to parse it.
-    logging.getLogger("picows").setLevel(logging.CRITICAL)
     kept = None if no_keep else keep
     asyncio.run(_serve(_handler(answer), host, port, kept, token, insecure))
 

@@ -25,7 +25,8 @@ def talk(
     ] = "speaker",
     device: Annotated[str, typer.Option(help="This device's own name.")] = "talk",
     seconds: Annotated[
-        float | None, typer.Option(help="Stop speaking after this; Enter stops at any time.")
+        float | None,
+        typer.Option(min=0, help="Stop speaking after this; Enter stops at any time."),
     ] = None,
     delay_ms: Annotated[int, typer.Option(help="How long the answer is held back.")] = 60,
     token: Annotated[
