@@ -91,7 +91,9 @@ def _stat(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
     except FileNotFoundError:
         return found, None
     except NotADirectoryError:
-        raise NotADirectoryError(f"{path}: what should be its folder is a file") from None
+        raise NotADirectoryError(
+            f"{path}: Not a directory: what should be its folder is a file"
+        ) from None
     except ValueError as error:
         raise InvalidArgumentError(f"{os.fspath(path)!r} cannot be a file name: {error}") from error
 

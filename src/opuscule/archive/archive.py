@@ -23,7 +23,9 @@ def open_archive(path: str | os.PathLike[str]) -> "Archive":
     """
     root = Path(path)
     if not root.exists():
-        raise NotAnArchiveError(f"{root}: there is no such archive: it has no zarr.json; check the name")
+        raise NotAnArchiveError(
+            f"{root}: there is no such archive: it has no zarr.json; check the name"
+        )
     check_attributes(read_group(root), ARCHIVE_FORMAT, str(root))
     return Archive(root)
 

@@ -28,13 +28,15 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_Archive = Annotated[Path, typer.Argument(help="The archive, a folder such as archive.zarr.")]
+_Archive = Annotated[
+    Path, typer.Argument(help="The archive, a folder such as archive.zarr.", readable=False)
+]
 
 
 @app.command("import")
 def import_(
     archive: _Archive,
-    sources: Annotated[list[Path], typer.Argument(help="Audio files.")],
+    sources: Annotated[list[Path], typer.Argument(help="Audio files.", readable=False)],
     name: Annotated[
         str | None, typer.Option(help="What to call it; the file's name if left out.")
     ] = None,
@@ -100,7 +102,7 @@ def info(
 def extract(
     archive: _Archive,
     recording: Annotated[str, typer.Argument(help="One of its recordings.")],
-    target: Annotated[Path, typer.Argument(help="The WAV file to write.")],
+    target: Annotated[Path, typer.Argument(help="The WAV file to write.", readable=False)],
     start: Annotated[int, typer.Option(help="First sample, counted at 48 kHz.")] = 0,
     end: Annotated[
         int | None, typer.Option(help="One past the last sample; the end if left out.")

@@ -19,7 +19,7 @@ __all__ = ["decode", "encode"]
 
 
 def encode(
-    source: Annotated[Path, typer.Argument(help="Any audio file.")],
+    source: Annotated[Path, typer.Argument(help="Any audio file.", readable=False)],
     target: Annotated[
         Path | None, typer.Argument(help="The file to write; SOURCE with .opus if left out.")
     ] = None,
@@ -60,7 +60,7 @@ def encode(
 
 
 def decode(
-    source: Annotated[Path, typer.Argument(help="An Ogg Opus file.")],
+    source: Annotated[Path, typer.Argument(help="An Ogg Opus file.", readable=False)],
     target: Annotated[
         Path | None, typer.Argument(help="The WAV file to write; SOURCE with .wav if left out.")
     ] = None,

@@ -5,13 +5,14 @@ import contextlib
 import logging
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opuscule.errors import InvalidArgumentError
-from opuscule.handlers import AnswerHandler, echo, nothing, replay
-from opuscule.server.server import DEFAULT_PORT
+
+if TYPE_CHECKING:
+    from opuscule.handlers import AnswerHandler
 
 __all__ = ["serve"]
 
@@ -21,9 +22,7 @@ def serve(
         str, typer.Option(help="'echo', 'none', or an audio file that answers everything.")
     ] = "echo",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(help="Port to listen on; 0 takes a free one.")
-    ] = DEFAULT_PORT,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8750,
     keep: Annotated[
         Path | None, typer.Option(help="Folder for what devices say; see also --no-keep.")
     ] = Path("recordings"),
@@ -45,7 +44,9 @@ def serve(
     asyncio.run(_serve(_handler(answer), host, port, kept, token, insecure))
 
 
-def _handler(answer: str) -> AnswerHandler:
+def _handler(answer: str) -> "AnswerHandler":
+    from opuscule.handlers import echo, nothing, replay
+
     if answer == "echo":
         return echo
     if answer == "none":
@@ -65,7 +66,7 @@ def _handler(answer: str) -> AnswerHandler:
 
 
 async def _serve(
-    handler: AnswerHandler,
+    handler: "AnswerHandler",
     host: str,
     port: int,
     keep: Path | None,
