@@ -90,6 +90,10 @@ def _stat(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
         return found, found.stat()
     except FileNotFoundError:
         return found, None
+    except NotADirectoryError:
+        raise NotADirectoryError(
+            f"{path}: Not a directory: what should be its folder is a file"
+        ) from None
     except ValueError as error:
         raise InvalidArgumentError(f"{os.fspath(path)!r} cannot be a file name: {error}") from error
 

@@ -12,7 +12,7 @@ from opuscule.client.report import TalkReport
 from opuscule.client.turn import Turn
 from opuscule.codec import EncoderSettings, packet_duration
 from opuscule.devices.base import Sink, Source
-from opuscule.errors import ConnectError, LinkClosedError
+from opuscule.errors import ConnectError, InvalidArgumentError, LinkClosedError
 from opuscule.link import (
     ErrorReceived,
     Event,
@@ -25,6 +25,9 @@ from opuscule.packets import Packet
 from opuscule.transports import websocket
 
 __all__ = ["Client", "connect"]
+
+MAX_DELAY_MS = 10_000
+"""How long an answer may be held back: what a playout buffers."""
 
 _HELLO_TIMEOUT_S = 5.0
 
@@ -80,9 +83,15 @@ class Client:
                 stored what was said.
 
         Raises:
+            InvalidArgumentError: a value is out of its range.
             LinkClosedError: the connection ended first.
             DeviceError: source or sink failed.
         """
+        if not 0 <= target_delay_ms <= MAX_DELAY_MS:
+            # Said before anything is: the answer's playout would only notice when it begins.
+            raise InvalidArgumentError(
+                f"target_delay_ms is {target_delay_ms}; expected 0 to {MAX_DELAY_MS}"
+            )
         turn = Turn(
             self.link,
             self.shell,

@@ -81,11 +81,13 @@ class Server:
             JournalError: the folder cannot be used, or another server uses it.
             MissingExtraError: the archive's extra is not installed.
         """
-        if self._keep is not None:
-            self.keeper = Keeper(self._keep, self._on_stored)
-            await self.keeper.start()
+        # The port first: a server that cannot have it leaves no folder behind.
+        self._listener = await listen(self._host, self._port, self._token, self._new_shell)
         try:
-            self._listener = await listen(self._host, self._port, self._token, self._new_shell)
+            if self._keep is not None:
+                self.keeper = Keeper(self._keep, self._on_stored)
+                await self.keeper.start()
+            await self._listener.start_serving()
         except BaseException:
             await self.close()
             raise
