@@ -12,6 +12,7 @@ mod ogg;
 mod packet;
 mod pcm;
 mod playout;
+mod settings;
 
 use pyo3::prelude::*;
 
