@@ -36,6 +36,7 @@ class OggOpusWriter:
         gain_q8: int,
         vendor: bytes,
         comments: list[bytes],
+        layout: tuple[int, int, int, bytes] | None = None,
     ) -> OggOpusWriter: ...
     @property
     def headers(self) -> bytes: ...

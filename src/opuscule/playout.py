@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from opuscule import _native
+from opuscule.errors import UnsupportedFormatError
 from opuscule.packets import Packet, StreamFormat
 from opuscule.units import from_media_samples
 
@@ -157,11 +158,20 @@ class StreamDecoder:
         rate: output rate, an Opus rate.
         channels: output channels, 1 or 2.
         complexity: of the decoder, 0 to 10.
+
+    Raises:
+        UnsupportedFormatError: its packets hold several Opus streams.
     """
 
     def __init__(
         self, stream: StreamFormat, *, rate: int = 48_000, channels: int = 1, complexity: int = 5
     ) -> None:
+        if not stream.is_single:
+            raise UnsupportedFormatError(
+                f"the stream has {stream.channels} channels in {stream.streams} Opus streams"
+                f" (mapping family {stream.mapping_family}); gaps are filled in mono and stereo"
+                " only: Decoder.for_stream decodes the packets"
+            )
         self._playout = Playout(
             stream,
             rate=rate,

@@ -199,7 +199,7 @@ impl OggOpusReader {
     }
 }
 
-/// A writer of one Ogg Opus stream, mono or stereo.
+/// A writer of one Ogg Opus stream.
 #[pyclass(frozen, module = "opuscule._native")]
 struct OggOpusWriter {
     writer: Mutex<Writer>,
@@ -209,7 +209,9 @@ struct OggOpusWriter {
 #[pymethods]
 impl OggOpusWriter {
     #[new]
-    #[pyo3(signature = (serial, channels, pre_skip_samples, input_rate, gain_q8, vendor, comments))]
+    #[pyo3(signature = (
+        serial, channels, pre_skip_samples, input_rate, gain_q8, vendor, comments, layout=None
+    ))]
     #[expect(
         clippy::too_many_arguments,
         reason = "they are the fields of two headers"
@@ -223,10 +225,22 @@ impl OggOpusWriter {
         gain_q8: i16,
         vendor: Vec<u8>,
         comments: Vec<Vec<u8>>,
+        layout: Option<(u8, u8, u8, Vec<u8>)>,
     ) -> PyResult<Self> {
         let refused = |error: HeaderError| InvalidArgumentError::new_err(error.to_string());
-        let head =
-            Head::simple(channels, pre_skip_samples, input_rate, gain_q8).map_err(refused)?;
+        let (mapping_family, streams, coupled, mapping) =
+            layout.unwrap_or_else(|| (0, 1, channels.saturating_sub(1), (0..channels).collect()));
+        let head = Head {
+            channels,
+            pre_skip_samples,
+            input_rate,
+            gain_q8,
+            mapping_family,
+            streams,
+            coupled,
+            mapping,
+        };
+        head.check().map_err(refused)?;
         let tags = Tags { vendor, comments };
         let (writer, headers) = Writer::new(serial, &head, &tags).map_err(refused)?;
         Ok(Self {

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from opuscule._native import OggOpusReader, OggOpusWriter
-from opuscule.errors import InvalidArgumentError, UnsupportedFormatError
+from opuscule.errors import InvalidArgumentError
 from opuscule.packets import Gap, GapKind, Packet, StreamFormat
 
 __all__ = ["OggReader", "OggWriter"]
@@ -33,8 +33,8 @@ class OggReader:
         FormatError: the file is empty or not Ogg, or a header is wrong. While iterating, after the
             packets before it: the first granule position is below what RFC 7845 §4.3 allows.
         TruncatedError: the file ends inside the headers.
-        UnsupportedFormatError: there is no Opus in it, or more than two channels. While iterating,
-            after the packets before it: a second Opus stream begins.
+        UnsupportedFormatError: there is no Opus in it. While iterating, after the packets before
+            it: a second Opus stream begins.
     """
 
     format: StreamFormat
@@ -155,7 +155,10 @@ class OggWriter:
     ) -> None:
         serial = secrets.randbits(32) if serial is None else serial
         _check("serial", serial, 0, 2**32 - 1)
-        _check("channels", stream_format.channels, 1, 2)
+        family = stream_format.mapping_family
+        _check("channels", stream_format.channels, 1, {0: 2, 1: 8}.get(family, 255))
+        _check("streams", stream_format.streams, 1, 255)
+        _check("coupled", stream_format.coupled, 0, stream_format.streams)
         _check("pre_skip_samples", stream_format.pre_skip_samples, 0, 2**16 - 1)
         _check("input_rate", stream_format.input_rate, 0, 2**32 - 1)
         _check("gain_q8", stream_format.gain_q8, -(2**15), 2**15 - 1)
@@ -169,6 +172,7 @@ class OggWriter:
             stream_format.gain_q8,
             _bytes(vendor),
             [_comment(name, value) for name, value in comments],
+            (family, stream_format.streams, stream_format.coupled, stream_format.mapping),
         )
         self._put(self._native.headers)
 
@@ -205,13 +209,8 @@ class OggWriter:
 
 
 def _stream_format(head: tuple[int, int, int, int, int, int, int, bytes]) -> StreamFormat:
-    channels, pre_skip, input_rate, gain, family, streams, _, mapping = head
-    if streams != 1 or mapping != bytes(range(channels)):
-        raise UnsupportedFormatError(
-            f"the file has {channels} channels in {streams} Opus streams (mapping family {family});"
-            " mono and stereo are read"
-        )
-    return StreamFormat(channels, pre_skip, input_rate, gain)
+    channels, pre_skip, input_rate, gain, family, streams, coupled, mapping = head
+    return StreamFormat(channels, pre_skip, input_rate, gain, family, streams, coupled, mapping)
 
 
 def _check(name: str, value: int, low: int, high: int) -> None:
