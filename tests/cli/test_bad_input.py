@@ -82,9 +82,9 @@ CASES: list[tuple[str, str, tuple[str, ...]]] = [
     # Settings and targets.
     ("encode bats.wav", "192000 Hz", ("give rate=48000",)),
     ("encode good.wav x.opus --bitrate 3", "bitrate is 3", ("500 to 750000",)),
-    ("encode good.wav x.opus --preset loud", "'loud'", ("archive, voice",)),
-    ("encode good.wav x.opus --frame-ms 7", "112", ("2.5, 5, 10, 20, 40",)),
-    ("encode good.wav x.opus --frame-ms nan", "nan", ("2.5 to 120",)),
+    ("encode good.wav x.opus --preset loud", "'loud'", ("archive, deep, music, voice",)),
+    ("encode good.wav x.opus --frame-ms 7", "frame_ms is 7", ("2.5, 5, 10, 20, 40", "5 and 10")),
+    ("encode good.wav x.opus --frame-ms nan", "nan", ("2.5, 5, 10",)),
     ("encode good.wav x.opus --rate 44100", "44100", ("16000, 24000, 48000",)),
     ("encode good.wav x.opus --rate 0", "rate is 0", ("expected",)),
     ("encode good.wav folder", "folder is a folder", ("name a file",)),
