@@ -91,13 +91,15 @@ def call(url: str, *pieces: bytes) -> bytes:
     """Connect to a server, send pieces, and return what it said until it had enough."""
     address = urlsplit(url)
     heard = b""
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
-        with contextlib.suppress(OSError):  # it may have hung up already
-            for piece in pieces:
-                connection.sendall(piece)
-            connection.shutdown(socket.SHUT_WR)
-            while data := connection.recv(4096):
-                heard += data
+    with (
+        socket.create_connection((address.hostname, address.port), timeout=10) as connection,
+        contextlib.suppress(OSError),  # it may have hung up already
+    ):
+        for piece in pieces:
+            connection.sendall(piece)
+        connection.shutdown(socket.SHUT_WR)
+        while data := connection.recv(4096):
+            heard += data
     return heard
 
 
