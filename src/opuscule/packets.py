@@ -2,8 +2,23 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
-__all__ = ["MAX_PACKET_BYTES", "Gap", "GapKind", "Packet", "StreamFormat"]
+__all__ = [
+    "MAX_PACKET_BYTES",
+    "SAMPLE_BYTES",
+    "Gap",
+    "GapKind",
+    "Packet",
+    "SampleFormat",
+    "StreamFormat",
+]
+
+SampleFormat = Literal["int16", "float32"]
+"""``int16`` is full scale at ±32768, ``float32`` at ±1; both in the machine's own byte order."""
+
+SAMPLE_BYTES: dict[SampleFormat, int] = {"int16": 2, "float32": 4}
+"""Bytes of one sample of one channel."""
 
 MAX_PACKET_BYTES = 61_298
 """The longest packet that one Opus stream can need: 48 frames of 1275 bytes, each with its length

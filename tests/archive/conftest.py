@@ -32,12 +32,8 @@ def voice_like(samples: int, rate: int = 48_000, channels: int = 1) -> bytes:
 class Speech:
     """Encoded audio."""
 
-    def __init__(self, seconds: float, channels: int, bitrate: int, frame_ms: float) -> None:
-        encoder = StreamEncoder(
-            48_000, channels, frame_ms=frame_ms, preset="voice", bitrate=bitrate, dtx=False
-        )
-        self.packets = encoder.push(voice_like(int(seconds * 48_000), channels=channels))
-        self.packets += encoder.finish()
+    def __init__(self, encoder: StreamEncoder, pcm: bytes) -> None:
+        self.packets = encoder.push(pcm) + encoder.finish()
         self.format: StreamFormat = encoder.format
         self.end_samples: int = encoder.end_samples
 
@@ -45,13 +41,15 @@ class Speech:
 @pytest.fixture(scope="session")
 def speech() -> Speech:
     """Twelve seconds of 24 kb/s mono in 20 ms packets."""
-    return Speech(12, 1, 24_000, 20)
+    encoder = StreamEncoder(48_000, 1, preset="voice", dtx=False)
+    return Speech(encoder, voice_like(12 * 48_000))
 
 
 @pytest.fixture(scope="session")
 def stereo() -> Speech:
     """Two seconds of 96 kb/s stereo in 10 ms packets."""
-    return Speech(2, 2, 96_000, 10)
+    encoder = StreamEncoder(48_000, 2, frame_ms=10, preset="voice", bitrate=96_000, dtx=False)
+    return Speech(encoder, voice_like(2 * 48_000, channels=2))
 
 
 def with_gaps(

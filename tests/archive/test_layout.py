@@ -32,7 +32,12 @@ def build(plan: list[tuple[int, object]], repeat: int = 1) -> tuple[list[Packet 
                 assert isinstance(what, int)
                 item = Packet(len(builder.lengths), time, duration, bytes(what))
             builder.add(item)
-            items.append(item)
+            last = items[-1] if items else None
+            if isinstance(item, Gap) and isinstance(last, Gap) and last.kind is item.kind:
+                # Gaps of a kind that adjoin are one.
+                items[-1] = Gap(last.start_samples, last.duration_samples + duration, last.kind)
+            else:
+                items.append(item)
     return items, read_back(builder, items)
 
 

@@ -174,19 +174,45 @@ def test_deep_redundancy_fills_the_same_in_both(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(recording.extract(start, stop)), whole[start:stop])
 
 
-def test_deep_redundancy_across_two_gaps(tmp_path: Path, shared_data: Path) -> None:
+@pytest.fixture
+def redundant(shared_data: Path) -> Speech:
+    """Real speech, whose DRED reaches less far in some packets: 495 ms in 60, 535 ms in 61."""
     with wave.open(str(shared_data / "speech" / "ca01_01.wav")) as file:
         pcm = file.readframes(file.getnframes())
     encoder = StreamEncoder(
         48_000, 1, preset="voice", fec=False, bitrate=40_000, loss_percent=20, dred_ms=1000
     )
-    packets = encoder.push(pcm) + encoder.finish()
-    # Packet 60 reaches 495 ms back and cannot rebuild the oldest 5 ms; 63 reaches 535 ms.
-    with RecordingWriter(tmp_path / "a.zarr", "a", encoder.format) as writer:
-        for item in with_gaps(packets, {35: (25, GapKind.LOST), 61: (2, GapKind.LOST)}):
-            writer.add(item)
-        writer.finish(encoder.end_samples)
-    recording = open_archive(tmp_path / "a.zarr")["a"]
+    return Speech(encoder, pcm)
+
+
+def test_redundancy_of_a_packet_further_on(tmp_path: Path, redundant: Speech) -> None:
+    # The oldest 5 ms are beyond the reach of the packet after the gap and rebuilt from the next.
+    items = with_gaps(redundant.packets, {35: (25, GapKind.LOST)})
+    recording = write(tmp_path / "a.zarr", "a", redundant, items)
+    whole = sequential(recording)
+    start = 35 * 960 - 312
+    for stop in (start + 100, start + 960, len(whole)):
+        assert np.array_equal(np.asarray(recording.extract(start, stop)), whole[start:stop])
+
+
+def test_redundancy_across_two_gaps(tmp_path: Path, redundant: Speech) -> None:
+    gaps = {35: (25, GapKind.LOST), 61: (2, GapKind.LOST)}
+    recording = write(tmp_path / "a.zarr", "a", redundant, with_gaps(redundant.packets, gaps))
+    whole = sequential(recording)
+    assert np.array_equal(np.asarray(recording.extract(0, len(whole))), whole)
+
+
+@pytest.mark.parametrize("kind", [GapKind.LOST, GapKind.DISCONTINUITY])
+def test_two_gaps_before_one_packet(tmp_path: Path, shared_data: Path, kind: GapKind) -> None:
+    with wave.open(str(shared_data / "speech" / "ca01_01.wav")) as file:
+        pcm = file.readframes(file.getnframes())
+    encoder = StreamEncoder(48_000, 1, preset="voice", bitrate=32_000, loss_percent=20)
+    speech = Speech(encoder, pcm)
+    packets = speech.packets
+    items: list[Packet | Gap] = [*packets[:40], Gap(40 * 960, 960, GapKind.LOST)]
+    items += [Gap(41 * 960, 3 * 960, kind), *packets[44:]]
+    recording = write(tmp_path / "a.zarr", "a", speech, iter(items))
+    assert len(recording.gaps) == (1 if kind is GapKind.LOST else 2)
     whole = sequential(recording)
     assert np.array_equal(np.asarray(recording.extract(0, len(whole))), whole)
 

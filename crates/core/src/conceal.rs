@@ -105,8 +105,11 @@ impl Concealer {
         let unit = (decoder.rate() / 400) as usize;
         let piece = (decoder.rate() / 1000 * PIECE_MS) as usize;
         let mut room = gap.min(piece);
+        let end = at + gap as i64 * i64::from(MEDIA_RATE / decoder.rate());
+        // FEC is of the frame that ends where its packet begins, and of no other.
         if missing == Missing::Lost
-            && let Some((_, next)) = later.clone().next()
+            && let Some((time, next)) = later.clone().next()
+            && time == end
         {
             let fec = decoder.fec_samples(next);
             if fec > 0 && gap <= fec {

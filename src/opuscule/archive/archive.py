@@ -54,10 +54,10 @@ class Archive(Collection[str]):
         return Recording(self._recordings / name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(member_names(self._recordings))
+        return (name for name in member_names(self._recordings) if is_name(name))
 
     def __len__(self) -> int:
-        return len(member_names(self._recordings))
+        return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:
         return (

@@ -113,8 +113,16 @@ class IndexBuilder:
             self.payload_bytes += len(item.data)
             self._durations.add(item.duration_samples)
         else:
-            self.gaps.append(PlacedGap(len(self.lengths), item))
+            self._add_gap(item)
         self.time_samples = item.end_samples
+
+    def _add_gap(self, gap: Gap) -> None:
+        before = len(self.lengths)
+        if self.gaps and self.gaps[-1].before == before and self.gaps[-1].gap.kind is gap.kind:
+            # One gap in two parts is one gap: what fills it depends on where it ends.
+            start = self.gaps.pop().gap.start_samples
+            gap = Gap(start, gap.end_samples - start, gap.kind)
+        self.gaps.append(PlacedGap(before, gap))
 
 
 class Index:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,7 +42,17 @@ def serve(
         level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(message)s"
     )
     kept = None if no_keep else keep
-    asyncio.run(_serve(_handler(answer), host, port, kept, token, insecure))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(_handler(answer), host, port, kept, token, insecure))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The faster event loop where it is installed, which is an extra."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _handler(answer: str) -> "AnswerHandler":

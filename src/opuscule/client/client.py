@@ -172,7 +172,7 @@ async def connect(url: str, *, device: str = "device", token: str | None = None)
         ConnectError: nobody answers there, or no opuscule server.
     """
     client = Client(device)
-    await websocket.connect(url.rstrip("/") + websocket.PATH, lambda: client.shell, token)
+    await websocket.connect(url, lambda: client.shell, token)
     try:
         await client.wait_opened(url)
     except BaseException:

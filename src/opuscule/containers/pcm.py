@@ -8,9 +8,10 @@ import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Protocol, Self
 
 from opuscule.errors import FormatError, InvalidArgumentError
+from opuscule.packets import SAMPLE_BYTES, SampleFormat
 
 __all__ = [
     "BLOCK_BYTES",
@@ -21,12 +22,6 @@ __all__ = [
     "mix",
     "to_int16",
 ]
-
-SampleFormat = Literal["int16", "float32"]
-"""``int16`` is full scale at ±32768, ``float32`` at ±1."""
-
-SAMPLE_BYTES: dict[SampleFormat, int] = {"int16": 2, "float32": 4}
-"""Bytes of one sample of one channel."""
 
 BLOCK_BYTES = 65_536
 """About what a reader hands out at once, so that no file is ever in memory whole."""
@@ -58,14 +53,16 @@ class PcmReader(Protocol):
 
     def __iter__(self) -> Iterator[bytes]: ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give back what is held; closing twice does no harm."""

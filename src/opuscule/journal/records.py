@@ -1,14 +1,13 @@
-"""The bytes of a journal segment: what a record looks like, and how a segment is read back.
+"""The bytes of a journal: what a record looks like, encoded and decoded.
 
 A segment is a file: 16 bytes of header, then records. A record is
 
-    crc32   u32   of all that follows in the record, begun with a non-zero seed
+    crc32   u32   of all that follows in the record
     length  u32   bytes of the body
     body          type u8, recording u32, then what the type has
 
-all little-endian. The seed keeps a run of zeros, which is what a file system may leave at the end
-of a file after a power cut, from reading as a row of empty records.
-
+all little-endian. A run of zeros, which is what a file system may leave at the end of a file after
+a power cut, is no record: its length is below that of the shortest body.
 """
 
 import json
@@ -55,7 +54,6 @@ _PACKET = struct.Struct("<BIqqqHB")
 _END = struct.Struct("<BIq")
 _KEY = struct.Struct("<BIH")
 _LENGTH = struct.Struct("<I")
-_SEED = 0x4F505553
 
 _BEGIN_TYPE, _PACKET_TYPE, _END_TYPE, _SEALED_TYPE = 1, 2, 3, 4
 _BACKFILL, _DISCONTINUITY = 1, 2
@@ -101,8 +99,8 @@ Record = Begin | JournalPacket | End | Sealed
 
 
 def checksum(body: bytes) -> int:
-    """Compute the CRC-32 of a record: over the length and then the body, begun with the seed."""
-    return zlib.crc32(body, zlib.crc32(_LENGTH.pack(len(body)), _SEED))
+    """Compute the CRC-32 of a record: over the length and then the body."""
+    return zlib.crc32(body, zlib.crc32(_LENGTH.pack(len(body))))
 
 
 def owner(body: bytes) -> int:

@@ -5,11 +5,12 @@ So what follows the last good record of a segment is the remains of one interrup
 stops there, since after a wrong length nothing says where the next record begins, and tells what
 stopped it as a :class:`Damage`: the other segments are still good.
 
-Every segment repeats the beginnings of the recordings that are not sealed yet, so that damage to
-one does not take a recording's name along.
+Every segment begins by repeating the beginnings of the recordings that are not sealed yet, so that
+damage to one does not take a recording's name along.
 
-A segment is deleted when all that it mentions is sealed and no older one mentions it still: were
-the mark that a recording is sealed to go before its packets, a restart would seal it again.
+A segment is deleted when all that it mentions is sealed, the oldest first. What keeps an older one
+keeps this one too, for it repeats it: so the mark that a recording is sealed never goes before the
+recording's packets, after which a restart would seal them again.
 """
 
 import contextlib
@@ -187,7 +188,7 @@ class Segments:
         kept: list[_Segment] = []
         mentioned: set[int] = set()
         for segment in self._segments:
-            if not segment.ids <= sealed or segment.ids & mentioned:
+            if not segment.ids <= sealed:
                 kept.append(segment)
                 mentioned |= segment.ids
                 continue

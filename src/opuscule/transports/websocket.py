@@ -212,7 +212,7 @@ def _reason(error: OSError) -> str:
 
 
 async def connect(url: str, make_shell: Callable[[], WebSocketShell], token: str | None) -> None:
-    """Open a WebSocket to a server; its shell is then running.
+    """Open a WebSocket to a server, at its protocol's path; the shell is then running.
 
     Raises:
         InvalidArgumentError: ``url`` is no WebSocket address.
@@ -222,7 +222,7 @@ async def connect(url: str, make_shell: Callable[[], WebSocketShell], token: str
     try:
         _, listener = await picows.ws_connect(
             make_shell,
-            url,
+            url.rstrip("/") + PATH,
             extra_headers=bearer(token),
             websocket_handshake_timeout=_CONNECT_TIMEOUT_S,
             max_frame_size=_MAX_MESSAGE_BYTES,
@@ -241,7 +241,7 @@ async def connect(url: str, make_shell: Callable[[], WebSocketShell], token: str
         raise ConnectError(f"what answers at {url} is no opuscule server ({error})") from error
     except OSError as error:  # a TimeoutError is one, too
         raise ConnectError(
-            f"no server answers at {url} ({_reason(error)}); start one with: opuscule serve"
+            f"no server answers at {url} ({_reason(error).lower()}); start one with: opuscule serve"
         ) from error
     if listener is None:  # picows takes an end instead of an answer for an answer
         raise ConnectError(f"what answers at {url} is no opuscule server (it closed at once)")

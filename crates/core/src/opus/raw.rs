@@ -77,80 +77,35 @@ impl Sample for f32 {}
 mod private {
     use super::{c_int, sys};
 
+    type Encode<T> =
+        unsafe extern "C" fn(*mut sys::OpusEncoder, *const T, c_int, *mut u8, i32) -> i32;
+    type Decode<T> =
+        unsafe extern "C" fn(*mut sys::OpusDecoder, *const u8, i32, *mut T, c_int, c_int) -> c_int;
+    type Rebuild<T> = unsafe extern "C" fn(
+        *mut sys::OpusDecoder,
+        *const sys::OpusDRED,
+        i32,
+        *mut T,
+        i32,
+    ) -> c_int;
+
     /// libopus's entry points for one sample type.
     pub trait Calls: Sized {
-        const ENCODE: unsafe extern "C" fn(
-            *mut sys::OpusEncoder,
-            *const Self,
-            c_int,
-            *mut u8,
-            i32,
-        ) -> i32;
-        const DECODE: unsafe extern "C" fn(
-            *mut sys::OpusDecoder,
-            *const u8,
-            i32,
-            *mut Self,
-            c_int,
-            c_int,
-        ) -> c_int;
-        const DRED: unsafe extern "C" fn(
-            *mut sys::OpusDecoder,
-            *const sys::OpusDRED,
-            i32,
-            *mut Self,
-            i32,
-        ) -> c_int;
+        const ENCODE: Encode<Self>;
+        const DECODE: Decode<Self>;
+        const DRED: Rebuild<Self>;
     }
 
     impl Calls for i16 {
-        const ENCODE: unsafe extern "C" fn(
-            *mut sys::OpusEncoder,
-            *const Self,
-            c_int,
-            *mut u8,
-            i32,
-        ) -> i32 = sys::opus_encode;
-        const DECODE: unsafe extern "C" fn(
-            *mut sys::OpusDecoder,
-            *const u8,
-            i32,
-            *mut Self,
-            c_int,
-            c_int,
-        ) -> c_int = sys::opus_decode;
-        const DRED: unsafe extern "C" fn(
-            *mut sys::OpusDecoder,
-            *const sys::OpusDRED,
-            i32,
-            *mut Self,
-            i32,
-        ) -> c_int = sys::opus_decoder_dred_decode;
+        const ENCODE: Encode<Self> = sys::opus_encode;
+        const DECODE: Decode<Self> = sys::opus_decode;
+        const DRED: Rebuild<Self> = sys::opus_decoder_dred_decode;
     }
 
     impl Calls for f32 {
-        const ENCODE: unsafe extern "C" fn(
-            *mut sys::OpusEncoder,
-            *const Self,
-            c_int,
-            *mut u8,
-            i32,
-        ) -> i32 = sys::opus_encode_float;
-        const DECODE: unsafe extern "C" fn(
-            *mut sys::OpusDecoder,
-            *const u8,
-            i32,
-            *mut Self,
-            c_int,
-            c_int,
-        ) -> c_int = sys::opus_decode_float;
-        const DRED: unsafe extern "C" fn(
-            *mut sys::OpusDecoder,
-            *const sys::OpusDRED,
-            i32,
-            *mut Self,
-            i32,
-        ) -> c_int = sys::opus_decoder_dred_decode_float;
+        const ENCODE: Encode<Self> = sys::opus_encode_float;
+        const DECODE: Decode<Self> = sys::opus_decode_float;
+        const DRED: Rebuild<Self> = sys::opus_decoder_dred_decode_float;
     }
 }
 

@@ -1,0 +1,247 @@
+//! The engine's face: packets taken and bounded, samples handed out and accounted for.
+
+use super::account::{Pending, Span, Stats};
+use super::buffer::{Buffer, Waiting};
+use super::delay::Delay;
+use super::{Incoming, PlayoutConfig, Pushed};
+use crate::MEDIA_RATE;
+use crate::conceal::{Concealer, Origin};
+use crate::opus::{Decoder, Error, Sample};
+
+/// A stream whose first packet lies within this much of its beginning lost what came before; one
+/// that begins later was joined under way.
+const JOINED_MS: u32 = 1000;
+
+/// The shortest packet that there is, 2.5 ms, in 48 kHz samples (RFC 6716 §2.1.4).
+const SHORTEST_PACKET: i64 = 120;
+
+/// Media times and sequence numbers from here on are nobody's: 5,900 years of audio.
+const FURTHEST: i64 = 1 << 53;
+
+/// Spans kept for the log; a listener that wants more takes them more often.
+const MAX_LOG_SPANS: usize = 4096;
+
+/// Where playing stands.
+pub(super) struct Position {
+    pub(super) time: i64,
+    pub(super) sequence: i64,
+}
+
+/// One stream's playout.
+pub struct Playout<T> {
+    pub(super) config: PlayoutConfig,
+    pub(super) scale: i64,
+    pub(super) decoder: Decoder,
+    pub(super) concealer: Concealer,
+    pub(super) buffer: Buffer,
+    delay: Delay,
+    pub(super) pending: Pending<T>,
+    pub(super) scratch: Vec<T>,
+    pub(super) position: Option<Position>,
+    first_arrival_us: Option<i64>,
+    pub(super) end: Option<Position>,
+    /// Media time put in since the last packet, while nothing was at hand.
+    pub(super) put_in: i64,
+    pub(super) concealing: bool,
+    pub(super) stats: Stats,
+    log: Vec<Span>,
+}
+
+impl<T: Sample> Playout<T> {
+    /// # Errors
+    /// [`Error::Argument`] when rate, channels or complexity are out of range.
+    pub fn new(config: PlayoutConfig) -> Result<Self, Error> {
+        let decoder = Decoder::new(config.rate, config.channels, config.complexity)?;
+        let scale = i64::from(MEDIA_RATE / config.rate);
+        Ok(Self {
+            concealer: Concealer::new(config.rate, config.complexity)?,
+            pending: Pending::new(decoder.channels(), scale),
+            delay: Delay::fixed(config.target_delay_ms),
+            buffer: Buffer::default(),
+            scratch: Vec::new(),
+            position: None,
+            first_arrival_us: None,
+            end: None,
+            put_in: 0,
+            concealing: false,
+            stats: Stats::default(),
+            log: Vec::new(),
+            decoder,
+            scale,
+            config,
+        })
+    }
+
+    /// Takes a packet that arrived at `now_us`.
+    ///
+    /// # Errors
+    /// [`Error::Packet`] when it is no Opus packet; it counts as lost then. [`Error::Argument`] when
+    /// media time or sequence number are not from 0 up to 2^53.
+    pub fn push(&mut self, packet: Incoming<'_>, now_us: i64) -> Result<Pushed, Error> {
+        check_position(packet.time, packet.sequence)?;
+        let samples = self.decoder.packet_samples(packet.data)?;
+        let duration = samples as i64 * self.scale;
+        self.delay.observe(packet.time, now_us);
+        if self.position.as_ref().is_some_and(|p| packet.time < p.time) {
+            self.stats.packets_late += 1;
+            return Ok(Pushed::Late);
+        }
+        let waiting = Waiting {
+            sequence: packet.sequence,
+            duration,
+            jump: packet.jump,
+            data: packet.data.to_vec(),
+        };
+        if !self.buffer.insert(packet.time, waiting) {
+            self.stats.packets_duplicate += 1;
+            return Ok(Pushed::Duplicate);
+        }
+        self.stats.packets_received += 1;
+        self.first_arrival_us.get_or_insert(now_us);
+        self.give_up_oldest();
+        Ok(Pushed::Kept)
+    }
+
+    /// Says where the stream ends: in media time, pre-skip included, beyond which nothing is played,
+    /// and in packets, which tells how many were lost at its end.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when one of them is not from 0 up to 2^53.
+    pub fn finish(&mut self, time: i64, sequence: i64) -> Result<(), Error> {
+        check_position(time, sequence)?;
+        self.end = Some(Position { time, sequence });
+        Ok(())
+    }
+
+    /// Whether all of a finished stream has been pulled.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        let over = match (&self.position, &self.end) {
+            (Some(position), Some(end)) => position.time >= end.time,
+            (None, Some(_)) => self.buffer.len() == 0,
+            (_, None) => false,
+        };
+        over && self.pending.len() == 0
+    }
+
+    /// Audio that waits, decoded or not, in milliseconds.
+    #[must_use]
+    pub fn buffered_ms(&self) -> i64 {
+        let decoded = self.pending.len() as i64 * self.scale;
+        (decoded + self.buffer.span()) / i64::from(MEDIA_RATE / 1000)
+    }
+
+    /// Fills `out` with the next samples, interleaved; silence where there is nothing to play.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] should libopus refuse.
+    pub fn pull(&mut self, out: &mut [T], now_us: i64) -> Result<(), Error> {
+        let channels = self.decoder.channels();
+        let mut done = 0;
+        while done < out.len() {
+            if let Some(span) = self.pending.pop(&mut out[done..]) {
+                done += span.samples * channels;
+                self.record(span);
+            } else if !self.produce(now_us)? {
+                let rest = (out.len() - done) / channels;
+                out[done..].fill(T::default());
+                if self.position.is_some() && !self.is_finished() {
+                    self.put_in += rest as i64 * self.scale;
+                }
+                self.record(Span {
+                    origin: Origin::Silence,
+                    time: None,
+                    samples: rest,
+                });
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts since the beginning.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            jitter_us: self.delay.jitter_us(),
+            ..self.stats
+        }
+    }
+
+    /// Takes the log of what was played since the last call, the newest 4096 spans of it.
+    pub fn take_log(&mut self) -> Vec<Span> {
+        std::mem::take(&mut self.log)
+    }
+
+    fn record(&mut self, span: Span) {
+        self.stats.count(span.origin, span.samples);
+        if let Some(last) = self.log.last_mut() {
+            let end = last.time.map(|t| t + last.samples as i64 * self.scale);
+            if last.origin == span.origin && end == span.time {
+                last.samples += span.samples;
+                return;
+            }
+        }
+        if self.log.len() == MAX_LOG_SPANS {
+            self.log.remove(0);
+        }
+        self.log.push(span);
+    }
+
+    fn give_up_oldest(&mut self) {
+        let most = i64::from(self.config.max_buffer_ms * (MEDIA_RATE / 1000));
+        // By number as well: packets that overlap would make any number fit in the time.
+        let count = usize::try_from(most / SHORTEST_PACKET).unwrap_or(usize::MAX);
+        while self.buffer.len() > 1 && (self.buffer.span() > most || self.buffer.len() > count) {
+            let start = self.start();
+            let given_up = self.buffer.pop_first();
+            let (Some((_, given_up)), Some(start)) = (given_up, start) else {
+                return;
+            };
+            self.stats.packets_overflow += 1;
+            // The position follows: concealing what was given up would not make room.
+            let position = self.position.get_or_insert(start);
+            let lost = (given_up.sequence - position.sequence).max(0);
+            self.stats.packets_lost += lost.cast_unsigned();
+            position.sequence = position.sequence.max(given_up.sequence + 1);
+            if let Some((time, _)) = self.buffer.first() {
+                position.time = position.time.max(time);
+            }
+        }
+    }
+
+    /// Where the stream begins, as far as the packets at hand tell.
+    fn start(&self) -> Option<Position> {
+        let (time, first) = self.buffer.first()?;
+        let joined = time > i64::from(JOINED_MS * (MEDIA_RATE / 1000));
+        Some(if joined {
+            let sequence = first.sequence;
+            Position { time, sequence }
+        } else {
+            Position {
+                time: 0,
+                sequence: 0,
+            }
+        })
+    }
+
+    /// Where to begin, once the first packet has been held back long enough.
+    pub(super) fn begin(&self, now_us: i64) -> Option<Position> {
+        let held_us = now_us.saturating_sub(self.first_arrival_us?);
+        let span_us = self.buffer.span() * 1000 / i64::from(MEDIA_RATE / 1000);
+        let target = self.delay.target_us();
+        if self.end.is_none() && held_us < target && span_us < target {
+            return None;
+        }
+        self.start()
+    }
+}
+
+fn check_position(time: i64, sequence: i64) -> Result<(), Error> {
+    if !(0..FURTHEST).contains(&time) || !(0..FURTHEST).contains(&sequence) {
+        return Err(Error::argument(format!(
+            "media time is {time} and sequence number {sequence}; expected 0 up to 2^53"
+        )));
+    }
+    Ok(())
+}

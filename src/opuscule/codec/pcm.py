@@ -1,0 +1,39 @@
+"""PCM on its way into the codec and out of it."""
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from opuscule.errors import InvalidArgumentError
+from opuscule.packets import SAMPLE_BYTES, SampleFormat
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+else:
+    Buffer = object  # collections.abc has it from Python 3.12 on
+
+__all__ = ["TYPE_CODES", "Buffer", "Pcm", "as_pcm", "check_sample_format"]
+
+Pcm: TypeAlias = "memoryview[int] | memoryview[float]"
+
+TYPE_CODES: dict[str, Literal["h", "f"]] = {"int16": "h", "float32": "f"}
+"""The ``struct`` letter of each sample format."""
+
+
+def as_pcm(data: bytes, channels: int, sample_format: SampleFormat) -> Pcm:
+    """View interleaved samples as ``(samples, channels)``; no samples at all are ``(0,)``."""
+    view = memoryview(data)
+    if not data:
+        return view.cast(TYPE_CODES[sample_format])
+    samples = len(data) // (SAMPLE_BYTES[sample_format] * channels)
+    return view.cast(TYPE_CODES[sample_format], (samples, channels))
+
+
+def check_sample_format(sample_format: str) -> None:
+    """Refuse what is no sample format.
+
+    Raises:
+        InvalidArgumentError: it is none.
+    """
+    if sample_format not in TYPE_CODES:
+        raise InvalidArgumentError(
+            f"sample_format is {sample_format!r}; expected 'int16' or 'float32'"
+        )
