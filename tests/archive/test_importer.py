@@ -105,7 +105,11 @@ def test_an_interrupted_import_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         import_file(tmp_path / "a.zarr", path, progress=stop)
-    assert list(open_archive(tmp_path / "a.zarr")) == []
+    assert [p.name for p in tmp_path.iterdir()] == ["a.wav"]
+    import_file(tmp_path / "a.zarr", path)
+    with pytest.raises(KeyboardInterrupt):
+        import_file(tmp_path / "a.zarr", path, name="again", progress=stop)
+    assert list(open_archive(tmp_path / "a.zarr")) == ["a"]
     assert sorted(p.name for p in (tmp_path / "a.zarr").iterdir()) == ["recordings", "zarr.json"]
 
 

@@ -42,6 +42,7 @@ class RecordingWriter:
         archive: the archive's directory; made when it is not there.
         name: of the recording.
         form: what a decoder has to know.
+        take_back: remove the archive, too, if it was made for this recording and that fails.
 
     Raises:
         InvalidArgumentError: the name is not valid.
@@ -49,9 +50,16 @@ class RecordingWriter:
         NotAnArchiveError, MissingExtraError, OSError: see :func:`ensure_archive`.
     """
 
-    def __init__(self, archive: str | os.PathLike[str], name: str, form: StreamFormat) -> None:
+    def __init__(
+        self,
+        archive: str | os.PathLike[str],
+        name: str,
+        form: StreamFormat,
+        *,
+        take_back: bool = False,
+    ) -> None:
         check_name(name)
-        self._made_archive = not Path(archive, "zarr.json").exists()
+        self._take_back = take_back and not Path(archive, "zarr.json").exists()
         self._root = ensure_archive(archive)
         self.name = name
         self._format = form
@@ -61,12 +69,13 @@ class RecordingWriter:
         self._index = IndexBuilder()
         self._hash = hashlib.sha256()
         self._lock = _lock_archive(self._root)
+        self._incoming = self._root / ".incoming"
+        self._place = self._incoming / name  # where nothing is, until it is made
         try:
-            self._incoming = self._root / ".incoming"
             self._place = _make_place(self._incoming, name)
             self._payload = (self._place / "payload").open("w+b")
-        except BaseException:
-            _unlock(self._lock)
+        except BaseException:  # Ctrl-C, too
+            self._remove()
             raise
 
     @property
@@ -146,7 +155,7 @@ class RecordingWriter:
                 raise self._exists() from error
             raise
         sync(self._target.parent)
-        self._made_archive = False
+        self._take_back = False
         self._clean_up()
         return info
 
@@ -172,12 +181,15 @@ class RecordingWriter:
 
     def _clean_up(self) -> None:
         self._payload.close()
+        self._remove()
+
+    def _remove(self) -> None:
         shutil.rmtree(self._place, ignore_errors=True)
         with contextlib.suppress(OSError):  # others may be at work in it
             self._incoming.rmdir()
-        if self._made_archive:
+        if self._take_back:
             _take_back(self._root, self._lock)
-            self._made_archive = False
+            self._take_back = False
         _unlock(self._lock)
         self._lock = None
 
