@@ -50,7 +50,11 @@ def test_work_on_files(shell: Shell, line: str, sign: str) -> None:
     (shell.folder / "old.opus").write_bytes(b"as it was")
     before = shell.listing()
     process = shell.start(*line.split(" "))
-    wait_for(lambda: any(p.stat().st_size for p in shell.folder.glob(sign)), process)
+    # An import is under way when it has written something; the others when their file is there.
+    wait_for(
+        lambda: any(p.suffix == ".part" or p.stat().st_size for p in shell.folder.glob(sign)),
+        process,
+    )
     check_stopped(shell.end(process, signal.SIGINT))
     assert shell.listing() == before
     assert (shell.folder / "old.opus").read_bytes() == b"as it was"
