@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from opuscule import _native
-from opuscule.errors import InvalidArgumentError
 from opuscule.packets import Packet, StreamFormat
 from opuscule.units import from_media_samples
 
@@ -86,10 +85,6 @@ class Playout:
         max_buffer_ms: int = 10_000,
         complexity: int = 5,
     ) -> None:
-        if not 0 <= target_delay_ms <= max_buffer_ms:
-            raise InvalidArgumentError(
-                f"target_delay_ms is {target_delay_ms}; expected 0 to {max_buffer_ms}"
-            )
         self.rate = rate
         self.channels = channels
         self._native = _native.Playout(

@@ -145,7 +145,7 @@ def _copy(
         reader = OggReader(file)
     except FormatError as error:
         raise type(error)(f"{file.name}: {error}") from error
-    with RecordingWriter(archive, name, reader.format, take_back=True) as writer:
+    with RecordingWriter(archive, name, reader.format) as writer:
         for item in reader:
             writer.add(item)
             if progress:
@@ -192,7 +192,7 @@ def _encode(
     total = None if pcm.total_samples is None else to_media_samples(pcm.total_samples, pcm.rate)
     frame_bytes = SAMPLE_BYTES[pcm.sample_format] * pcm.channels
     samples = 0
-    with RecordingWriter(archive, name, form, take_back=True) as writer:
+    with RecordingWriter(archive, name, form) as writer:
         for block in pcm:
             samples += len(block) // frame_bytes
             for packet in encoder.push(block):

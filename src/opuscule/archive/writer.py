@@ -42,7 +42,6 @@ class RecordingWriter:
         archive: the archive's directory; made when it is not there.
         name: of the recording.
         form: what a decoder has to know.
-        take_back: remove the archive, too, if it was made for this recording and that fails.
 
     Raises:
         InvalidArgumentError: the name is not valid.
@@ -50,16 +49,9 @@ class RecordingWriter:
         NotAnArchiveError, MissingExtraError, OSError: see :func:`ensure_archive`.
     """
 
-    def __init__(
-        self,
-        archive: str | os.PathLike[str],
-        name: str,
-        form: StreamFormat,
-        *,
-        take_back: bool = False,
-    ) -> None:
+    def __init__(self, archive: str | os.PathLike[str], name: str, form: StreamFormat) -> None:
         check_name(name)
-        self._take_back = take_back and not Path(archive, "zarr.json").exists()
+        self._made_archive = not Path(archive, "zarr.json").exists()
         self._root = ensure_archive(archive)
         self.name = name
         self._format = form
@@ -155,7 +147,7 @@ class RecordingWriter:
                 raise self._exists() from error
             raise
         sync(self._target.parent)
-        self._take_back = False
+        self._made_archive = False
         self._clean_up()
         return info
 
@@ -187,9 +179,9 @@ class RecordingWriter:
         shutil.rmtree(self._place, ignore_errors=True)
         with contextlib.suppress(OSError):  # others may be at work in it
             self._incoming.rmdir()
-        if self._take_back:
+        if self._made_archive:
             _take_back(self._root, self._lock)
-            self._take_back = False
+            self._made_archive = False
         _unlock(self._lock)
         self._lock = None
 
