@@ -61,12 +61,13 @@ class RecordingWriter:
         self._index = IndexBuilder()
         self._hash = hashlib.sha256()
         self._lock = _lock_archive(self._root)
+        self._incoming = self._root / ".incoming"
+        self._place = self._incoming / name  # where nothing is, until it is made
         try:
-            self._incoming = self._root / ".incoming"
             self._place = _make_place(self._incoming, name)
             self._payload = (self._place / "payload").open("w+b")
-        except BaseException:
-            _unlock(self._lock)
+        except BaseException:  # Ctrl-C, too
+            self._remove()
             raise
 
     @property
@@ -172,6 +173,9 @@ class RecordingWriter:
 
     def _clean_up(self) -> None:
         self._payload.close()
+        self._remove()
+
+    def _remove(self) -> None:
         shutil.rmtree(self._place, ignore_errors=True)
         with contextlib.suppress(OSError):  # others may be at work in it
             self._incoming.rmdir()

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from opuscule.auth import check_exposure
+from opuscule.auth import check_exposure, check_token
 from opuscule.errors import InvalidArgumentError
 from opuscule.handlers import AnswerHandler, echo
 from opuscule.journal import Durable
@@ -53,6 +53,7 @@ class Server:
         max_devices: int = 256,
     ) -> None:
         check_exposure(host, token, insecure)
+        check_token(token)
         if not 0 <= port <= 65_535:
             raise InvalidArgumentError(f"port is {port}; expected 0 to 65535")
         self._handler = handler

@@ -103,7 +103,9 @@ class WebSocketShell(picows.WSListener):
                 return
             else:
                 # Nothing of the protocol needs fragments; putting them together needs a bound.
-                self.link.fail("fragments", "a message came in fragments; send each in one piece")
+                why = "a message came in fragments; send each in one piece"
+                self._fault = RemoteProtocolError(why)
+                self.link.fail("fragments", why)
                 events = []
         except RemoteProtocolError as error:
             self.fail(error)
@@ -116,8 +118,8 @@ class WebSocketShell(picows.WSListener):
         """End (called by picows)."""
         # None before anybody says goodbye, whatever its type says.
         sent = getattr(transport.close_handshake, "sent", None)
-        if not self._fault and sent and sent.code == picows.WSCloseCode.PROTOCOL_ERROR:
-            self._fault = RemoteProtocolError(f"what came is no WebSocket frame: {sent.reason}")
+        if not self._fault and sent and sent.reason:  # only picows gives one
+            self._fault = RemoteProtocolError(f"no WebSocket frame of ours: {sent.reason}")
         if self._timer:
             self._timer.cancel()
         self._writable.set()
