@@ -48,7 +48,8 @@ impl<T: Sample> Playout<T> {
     /// # Errors
     /// [`Error::Argument`] when rate, channels or complexity are out of range.
     pub fn new(config: PlayoutConfig) -> Result<Self, Error> {
-        let decoder = Decoder::new(config.rate, config.channels, config.complexity)?;
+        let mut decoder = Decoder::new(config.rate, config.channels, config.complexity)?;
+        decoder.set_gain_q8(config.gain_q8)?;
         let scale = i64::from(MEDIA_RATE / config.rate);
         Ok(Self {
             concealer: Concealer::new(config.rate, config.complexity)?,
@@ -108,7 +109,10 @@ impl<T: Sample> Playout<T> {
     pub fn is_finished(&self) -> bool {
         let over = match (&self.position, &self.end) {
             (Some(position), Some(end)) => position.time >= end.time,
-            (None, Some(_)) => self.buffer.len() == 0,
+            (None, Some(end)) => {
+                let begun = self.config.begin.is_some_and(|(time, _)| time < end.time);
+                self.buffer.len() == 0 && !begun
+            }
             (_, None) => false,
         };
         over && self.pending.len() == 0
@@ -194,6 +198,9 @@ impl<T: Sample> Playout<T> {
 
     /// Where to begin, once the first packet has been held back long enough.
     fn begin(&self, now_us: i64) -> Option<Position> {
+        if let (Some((time, sequence)), Some(_)) = (self.config.begin, &self.end) {
+            return Some(Position { time, sequence });
+        }
         let (time, first) = self.buffer.first()?;
         let held_us = now_us - self.first_arrival_us?;
         let span_us = self.buffer.span() * 1000 / i64::from(MEDIA_RATE / 1000);
@@ -202,14 +209,12 @@ impl<T: Sample> Playout<T> {
             return None;
         }
         let joined = time > i64::from(JOINED_MS * (MEDIA_RATE / 1000));
-        Some(Position {
-            time: if joined { time } else { time.min(0) },
-            sequence: if joined {
-                first.sequence
-            } else {
-                first.sequence.min(0)
-            },
-        })
+        let (time, sequence) = match self.config.begin {
+            Some((begin, sequence)) => (time.min(begin), first.sequence.min(sequence)),
+            None if joined => (time, first.sequence),
+            None => (time.min(0), first.sequence.min(0)),
+        };
+        Some(Position { time, sequence })
     }
 
     /// Decodes or fills the next piece; false when there is nothing but silence.
@@ -227,9 +232,10 @@ impl<T: Sample> Playout<T> {
         match (next, &self.end) {
             (Some((at, ..)), _) if at <= time => self.decode_first(),
             (Some((at, next_sequence, jump)), _) => {
-                let missing = match next_sequence > sequence {
-                    true => Missing::Lost,
-                    false if jump => Missing::Jump,
+                // As an archive says it: a source that jumped lost nothing, whatever numbers lack.
+                let missing = match jump {
+                    true => Missing::Jump,
+                    false if next_sequence > sequence => Missing::Lost,
                     false => Missing::Unsent,
                 };
                 self.fill_gap(time, at, missing)
@@ -261,7 +267,9 @@ impl<T: Sample> Playout<T> {
         {
             // Its table of contents was sound and its body is not: conceal it like a lost one.
             let samples = packet.duration / self.scale;
-            self.stats.packets_lost += 1;
+            let before = self.position.as_ref().map_or(0, |p| p.sequence);
+            let lost = packet.sequence + 1 - before;
+            self.stats.packets_lost += u64::try_from(lost).unwrap_or(0).max(1);
             return self.conceal_samples(time, samples, packet.sequence + 1);
         }
         let position = self.position.get_or_insert(Position {
