@@ -107,6 +107,7 @@ class Playout:
 
         Raises:
             InvalidPacketError: it is no Opus packet; its time is concealed like that of a lost one.
+            InvalidArgumentError: its media time or sequence number is not from 0 up to 2**53.
         """
         return self._native.push(
             packet.sequence,
@@ -121,7 +122,11 @@ class Playout:
         return self._native.pull(samples, int(now * 1e6))
 
     def finish(self, end_samples: int, end_sequence: int) -> None:
-        """Say where the stream ends: media time, pre-skip included, and packets sent."""
+        """Say where the stream ends: media time, pre-skip included, and packets sent.
+
+        Raises:
+            InvalidArgumentError: one of them is not from 0 up to 2**53.
+        """
         self._native.finish(end_samples, end_sequence)
 
     @property

@@ -8,8 +8,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from opuscule.codec import EncoderSettings, StreamEncoder
 from opuscule.containers.media import open_pcm
@@ -116,17 +114,6 @@ class OpusReader(PcmReader):
 
     def __iter__(self) -> Iterator[bytes]:
         return self._blocks
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give the file back."""

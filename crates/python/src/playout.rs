@@ -113,8 +113,9 @@ impl PyPlayout {
     }
 
     fn finish(&self, end_samples: i64, end_sequence: i64) -> PyResult<()> {
-        errors::enter(&self.inner)?.finish(end_samples, end_sequence);
-        Ok(())
+        errors::enter(&self.inner)?
+            .finish(end_samples, end_sequence)
+            .map_err(errors::codec)
     }
 
     #[getter]

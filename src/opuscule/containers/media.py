@@ -7,8 +7,7 @@ converted by soxr, both from the extra ``media`` and imported only when needed.
 import contextlib
 import os
 from collections.abc import Iterator
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from opuscule.containers.pcm import BLOCK_BYTES, PcmReader, SampleFormat
 from opuscule.containers.resample import MAX_RATE, Resampler
@@ -91,7 +90,7 @@ def _opus_rate(rate: int, path: os.PathLike[str]) -> int:
     )
 
 
-class MediaReader:
+class MediaReader(PcmReader):
     """The audio of any file that PyAV decodes, as a :class:`~opuscule.containers.pcm.PcmReader`.
 
     The first audio stream, at its own rate and channels; int16 if it is coded so, else float32.
@@ -237,17 +236,6 @@ class MediaReader:
         step = max(1, BLOCK_BYTES // frame_bytes) * frame_bytes
         for start in range(0, len(data), step):
             yield bytes(data[start : start + step])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; closing twice does no harm."""

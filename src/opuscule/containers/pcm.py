@@ -53,14 +53,16 @@ class PcmReader(Protocol):
 
     def __iter__(self) -> Iterator[bytes]: ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give back what is held; closing twice does no harm."""

@@ -1,8 +1,7 @@
 """Conversion of audio from one sampling rate to another, by soxr from the extra ``media``."""
 
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from opuscule.containers.pcm import BLOCK_BYTES, PcmReader, SampleFormat
 from opuscule.errors import InvalidArgumentError, MissingExtraError, UnsupportedFormatError
@@ -13,7 +12,7 @@ MAX_RATE = 768_000
 """The highest rate in Hz that is converted from or to: that of the fastest audio converters."""
 
 
-class Resampler:
+class Resampler(PcmReader):
     """Another rate for a reader, as a :class:`~opuscule.containers.pcm.PcmReader` of float32.
 
     soxr at its high quality, a block at a time. Of ``n`` samples come exactly ``n * rate / source
@@ -104,17 +103,6 @@ class Resampler:
         step = max(1, BLOCK_BYTES // (4 * self.channels)) * 4 * self.channels
         for start in range(0, len(data), step):
             yield data[start : start + step]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the source."""

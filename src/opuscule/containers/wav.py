@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from opuscule.containers.pcm import BLOCK_BYTES, SAMPLE_BYTES, SampleFormat
+from opuscule.containers.pcm import BLOCK_BYTES, SAMPLE_BYTES, PcmReader, SampleFormat
 from opuscule.containers.riff import (
     UNKNOWN_BYTES,
     WavCoding,
@@ -22,7 +22,7 @@ from opuscule.files import check_input
 __all__ = ["WavReader", "WavWriter"]
 
 
-class WavReader:
+class WavReader(PcmReader):
     """The samples of a WAV file, as a :class:`~opuscule.containers.pcm.PcmReader`.
 
     PCM of 16 bits gives int16; 8, 24 and 32 bits and floats give float32. Sizes may be missing, as
@@ -104,17 +104,6 @@ class WavReader:
                 raise truncated(self._read_bytes, self._bytes, frame_bytes)
             if not whole:
                 return
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file, if it was opened here."""

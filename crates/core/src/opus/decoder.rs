@@ -62,10 +62,10 @@ impl Decoder {
         self.raw.reset()
     }
 
-    /// Samples per channel that `packet` decodes to at this decoder's rate.
+    /// Samples per channel that `packet` decodes to at this decoder's rate, from its first two bytes.
     ///
     /// # Errors
-    /// [`Error::Packet`] when it is no Opus packet; an empty one is none, and is not silence.
+    /// [`Error::Packet`] when they begin no Opus packet; an empty one is none, and is not silence.
     pub fn packet_samples(&self, packet: &[u8]) -> Result<usize, Error> {
         if packet.is_empty() {
             return Err(Error::Packet(
@@ -73,8 +73,8 @@ impl Decoder {
             ));
         }
         // Not libopus's own count: it takes a packet of no frames for one of no samples.
-        let info = packet::parse(packet).map_err(|error| Error::Packet(error.to_string()))?;
-        Ok((info.duration_samples() / (MEDIA_RATE / self.rate)) as usize)
+        let samples = packet::duration_samples(packet).map_err(not_a_packet)?;
+        Ok((samples / (MEDIA_RATE / self.rate)) as usize)
     }
 
     /// Decodes a packet, appending to `out`; returns the samples per channel.
@@ -84,7 +84,9 @@ impl Decoder {
     pub fn decode<T: Sample>(&mut self, packet: &[u8], out: &mut Vec<T>) -> Result<usize, Error> {
         let samples = self.packet_samples(packet)?;
         self.append(samples, out, |raw, room| {
+            // libopus does not say which rule was broken.
             raw.decode(Some(packet), room, false)
+                .map_err(|error| packet::parse(packet).map_or_else(not_a_packet, |_| error))
         })
     }
 
@@ -149,4 +151,8 @@ impl Decoder {
         out.truncate(before + written.as_ref().map_or(0, |n| n * channels));
         written
     }
+}
+
+fn not_a_packet(error: packet::PacketError) -> Error {
+    Error::Packet(error.to_string())
 }

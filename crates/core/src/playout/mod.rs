@@ -11,6 +11,7 @@ mod account;
 mod buffer;
 mod delay;
 mod engine;
+mod produce;
 
 pub use account::{Span, Stats};
 pub use engine::Playout;
