@@ -84,6 +84,8 @@ class Playout:
         pre_skip_samples: int,
         target_delay_ms: int,
         max_buffer_ms: int,
+        gain_q8: int = 0,
+        begin: tuple[int, int] | None = None,
     ) -> Playout: ...
     def push(
         self, sequence: int, time_samples: int, data: bytes, now_us: int, *, jump: bool = False

@@ -137,7 +137,13 @@ class Session:
                     "start_epoch_ms": event.epoch_ms,
                 },
             )
-        utterance = Utterance(event.format, device=self.device, name=recording)
+        utterance = Utterance(
+            event.format,
+            device=self.device,
+            name=recording,
+            first_samples=event.first_samples,
+            first_sequence=event.first_sequence,
+        )
         stream = _Stream(utterance, recording)
         self._streams[event.stream] = stream
         stream.task = asyncio.create_task(self._answer(event.stream, stream))
