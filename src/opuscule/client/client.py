@@ -12,7 +12,7 @@ from opuscule.client.report import TalkReport
 from opuscule.client.turn import Turn
 from opuscule.codec import EncoderSettings, packet_duration
 from opuscule.devices.base import Sink, Source
-from opuscule.errors import ConnectError, LinkClosedError
+from opuscule.errors import ConcurrentUseError, ConnectError, LinkClosedError
 from opuscule.link import (
     ErrorReceived,
     Event,
@@ -20,9 +20,11 @@ from opuscule.link import (
     Opened,
     PeerSilent,
     Role,
+    StreamStarted,
 )
 from opuscule.packets import Packet
 from opuscule.transports import websocket
+from opuscule.wire.messages import Side
 
 __all__ = ["Client", "connect"]
 
@@ -53,6 +55,7 @@ class Client:
         self._opened = asyncio.Event()
         self._turn: Turn | None = None
         self._fault = ""
+        self._over = False
 
     async def talk(
         self,
@@ -76,13 +79,21 @@ class Client:
             frame_ms: audio per packet.
             target_delay_ms: how long the answer is held back against jitter.
             withhold: says of each packet whether to drop it before the socket.
-            answer_timeout_s: how long to wait for an answer to begin and for the server to have
-                stored what was said.
+            answer_timeout_s: how long to wait for an answer to begin or to go on, and for the
+                server to have stored what was said.
+
+        Cancelled, it tells the server that what was said has no end and that nobody listens; the
+        connection stays.
 
         Raises:
-            LinkClosedError: the connection ended first.
+            LinkClosedError: the connection ended first, or the server fell silent.
+            ConcurrentUseError: another turn is not over.
             DeviceError: source or sink failed.
         """
+        if self._turn:
+            raise ConcurrentUseError("a turn is not over; connect once more to speak meanwhile")
+        if self._over:
+            raise LinkClosedError(f"the connection ended: {self._fault}")
         turn = Turn(
             self.link,
             self.shell,
@@ -121,7 +132,8 @@ class Client:
             ConnectError: it has not, or something else answers there.
         """
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._opened.wait(), _HELLO_TIMEOUT_S)
+            async with asyncio.timeout(_HELLO_TIMEOUT_S):
+                await self._opened.wait()
         if not self.session:
             why = self._fault or f"no welcome within {_HELLO_TIMEOUT_S:.0f} s"
             raise ConnectError(f"what answers at {url} did not welcome this device: {why}")
@@ -137,6 +149,9 @@ class Client:
                     self._fault = f"the server says: {event.message}"
                 case PeerSilent():
                     self._fault = f"the server was silent for {event.silent_s:.0f} s"
+                case StreamStarted() if not (self._turn and self._turn.expects(event)):
+                    # The answer to a turn that was given up, or one that nobody asked for.
+                    self.link.stop_stream(event.stream, Side.YOURS, "nobody listens")
                 case _:
                     pass
             if self._turn:
@@ -144,6 +159,7 @@ class Client:
 
     def _on_closed(self, fault: Exception | None) -> None:
         self._fault = self._fault or (str(fault) if fault else "the server closed it")
+        self._over = True
         self._opened.set()
         if self._turn:
             self._turn.fail(LinkClosedError(f"the connection ended: {self._fault}"))

@@ -138,7 +138,9 @@ class Keeper:
         while True:
             await self._dirty.wait()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), FLUSH_INTERVAL_S)
+                # Not wait_for: in Python 3.11 it can swallow a cancellation.
+                async with asyncio.timeout(FLUSH_INTERVAL_S):
+                    await self._urgent.wait()
             await self._flush()
 
     async def _flush(self) -> None:

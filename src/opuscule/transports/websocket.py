@@ -173,7 +173,8 @@ class WebSocketShell(picows.WSListener):
             self.flush()
             self._transport.send_close(picows.WSCloseCode.OK)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.closed.wait(), _GOODBYE_S)
+                async with asyncio.timeout(_GOODBYE_S):
+                    await self.closed.wait()
             self._transport.disconnect(graceful=False)
 
     def _say_goodbye(self, transport: picows.WSTransport) -> None:
