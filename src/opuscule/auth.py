@@ -9,7 +9,7 @@ import ipaddress
 
 from opuscule.errors import InvalidArgumentError
 
-__all__ = ["bearer", "check_exposure", "check_token", "is_allowed"]
+__all__ = ["bearer", "check_exposure", "check_token", "is_allowed", "is_page_allowed"]
 
 
 def check_token(token: str | None) -> None:
@@ -38,9 +38,19 @@ def is_allowed(token: str | None, authorization: str | None) -> bool:
     """Whether a request with this ``Authorization`` header may pass a server with this token."""
     if token is None:
         return True
-    given = (authorization or "").removeprefix("Bearer ")
+    scheme, _, given = (authorization or "").partition(" ")
     # In constant time, so that a guess learns nothing from how long it took.
-    return hmac.compare_digest(given.encode(), token.encode())
+    same = hmac.compare_digest(given.encode(errors="surrogateescape"), token.encode())
+    return same and (not token or scheme.lower() == "bearer")  # RFC 9110 §11.1: in any case
+
+
+def is_page_allowed(token: str | None, origin: str | None) -> bool:
+    """Whether a request with this ``Origin`` header may pass a server with this token.
+
+    Browsers send the header (RFC 6454 §7) and let every page on the web open a WebSocket to this
+    machine's own address: loopback keeps strangers out, and their pages not.
+    """
+    return bool(token) or origin is None
 
 
 def check_exposure(host: str, token: str | None, insecure: bool) -> None:

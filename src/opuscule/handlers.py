@@ -34,7 +34,8 @@ class Utterance:
     """What somebody says, from the first packet to the end marker, as PCM.
 
     It is decoded when it is read, at complexity 5, which is what a recogniser wants; what was lost
-    is rebuilt or concealed. Reading may begin while it is still being said.
+    is rebuilt or concealed. Reading may begin while it is still being said. A handler is cancelled
+    when its device is gone.
     """
 
     def __init__(
