@@ -1,10 +1,10 @@
 """Whether somebody is speaking: by loudness, by libopus's own analysis, or from a packet's header.
 
 :class:`EnergyGate` opens where the level passes a threshold, whatever the sound; it costs next to
-nothing and needs a quiet background. :class:`VoiceDetector` runs a small Opus encoder and reads its
-decision, which follows the background noise and knows speech from hiss; ``benchmarks/activity.py``
-compares the two. Where audio is Opus already, :func:`packet_activity` reads what its encoder
-decided, without decoding.
+nothing and needs a quiet background. :class:`VoiceDetector` runs a small Opus encoder and reads
+from its packets where it found the pitch of a voice, which noise has not. They are compared by
+``benchmarks/activity.py``. Where audio is Opus already, :func:`packet_activity` and
+:func:`packet_voiced` read what its encoder decided, without decoding.
 
 Both detectors stay active for a hangover after the last active frame, so that the quiet ends of
 words and the gaps between them are kept. They take chunks of any size and decide frame by frame.
@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from opuscule._native import packet_activity
+from opuscule import _native
 from opuscule.codec import Buffer, Encoder, EncoderSettings
 from opuscule.errors import InvalidArgumentError
 from opuscule.levels import as_samples, to_dbfs, window_rms
@@ -27,16 +27,17 @@ __all__ = [
     "VoiceDetector",
     "active_spans",
     "packet_activity",
+    "packet_voiced",
 ]
 
 _ANALYSIS = EncoderSettings(
-    # So low that only SILK is used, whose packets say what was decided (RFC 6716 §4.2.3).
+    # So low that only SILK is used, in one channel, and its packets say what was found in them.
     bitrate=12_000,
-    # The least at which libopus runs its analysis.
-    complexity=7,
+    # More did not find more voices (benchmarks/activity.py), and costs more.
+    complexity=2,
+    # It would stand before what is to be read.
     fec=False,
     loss_percent=0,
-    # With it, packets of a pause would have no header to read.
     dtx=False,
 )
 
@@ -176,18 +177,18 @@ class EnergyGate(ActivityDetector):
 
 
 class VoiceDetector(ActivityDetector):
-    """Is active where libopus's encoder takes the sound for active.
+    """Is active where libopus's encoder finds a voice: sound with a pitch, above the noise floor.
 
-    That is the decision behind DTX: a neural classifier of the spectrum (from 16 kHz up; below, and
-    at 12 kHz, SILK's own detector alone) together with SILK's, which follows the noise floor. Loud
-    noise and music count as active until it has learnt the level of speech, and music mostly
-    remains so. One frame costs as much as encoding it.
+    Noise, however loud, does not open it; music with a melody does. A voice is found with its first
+    vowel, mostly 20 to 40 ms after a sentence begins and 150 ms at times: keep as much of what came
+    before. The hangover bridges the consonants between vowels. In noise almost as loud as the voice
+    it misses much. A frame costs as much as encoding it.
 
     Args:
         rate: of the audio, an Opus rate.
-        channels: 1 or 2, interleaved.
+        channels: 1 or 2, interleaved; they are listened to together.
         sample_format: what chunks of plain bytes hold.
-        hangover_ms: how long it stays active after the last active frame.
+        hangover_ms: how long it stays active after the last voiced frame.
 
     Raises:
         InvalidArgumentError: a value is out of its range.
@@ -199,7 +200,7 @@ class VoiceDetector(ActivityDetector):
         channels: int = 1,
         *,
         sample_format: SampleFormat = "int16",
-        hangover_ms: float = 200,
+        hangover_ms: float = 300,
     ) -> None:
         super().__init__(rate, channels, sample_format, hangover_ms)
         self._encoder = Encoder(rate, channels, preset=_ANALYSIS)
@@ -207,8 +208,34 @@ class VoiceDetector(ActivityDetector):
     def _detect(self, frames: bytes) -> Iterable[bool]:
         for at in range(0, len(frames), self._frame_bytes):
             frame = as_samples(frames[at : at + self._frame_bytes], self.sample_format)
-            # None is CELT, which this encoder has no bits for.
-            yield packet_activity(self._encoder.encode(frame)) is not False
+            yield packet_voiced(self._encoder.encode(frame)) is True
+
+
+def packet_activity(packet: bytes) -> bool | None:
+    """Whether a packet's encoder took what is in it for active sound, without decoding it.
+
+    Returns:
+        True or False from SILK's activity flags (RFC 6716 §4.2.3), or False for a pause (DTX); None
+        for CELT, which does not say.
+
+    Raises:
+        InvalidPacketError: it is no Opus packet.
+    """
+    return _native.packet_activity(packet)
+
+
+def packet_voiced(packet: bytes) -> bool | None:
+    """Whether a packet's encoder found a pitch in what is in it, without decoding it.
+
+    Returns:
+        True or False from SILK's frame type (RFC 6716 §4.2.7.3), or False for what is inactive;
+        None where only decoding would tell: in CELT, behind in-band FEC, in stereo and in frames of
+        40 and 60 ms.
+
+    Raises:
+        InvalidPacketError: it is no Opus packet.
+    """
+    return _native.packet_voiced(packet)
 
 
 def active_spans(decisions: Iterable[bool], frame_samples: int) -> list[ActiveSpan]:

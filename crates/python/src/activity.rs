@@ -1,4 +1,4 @@
-//! `_native.packet_activity`.
+//! `_native.packet_activity` and `packet_voiced`.
 
 use opuscule_core::activity;
 use pyo3::prelude::*;
@@ -11,6 +11,13 @@ fn packet_activity(data: &[u8]) -> PyResult<Option<bool>> {
     activity::packet_activity(data).map_err(|error| errors::packet(error.to_string()))
 }
 
+/// Whether a packet holds voiced sound; None where that cannot be read.
+#[pyfunction]
+fn packet_voiced(data: &[u8]) -> PyResult<Option<bool>> {
+    activity::packet_voiced(data).map_err(|error| errors::packet(error.to_string()))
+}
+
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    m.add_function(wrap_pyfunction!(packet_activity, m)?)
+    m.add_function(wrap_pyfunction!(packet_activity, m)?)?;
+    m.add_function(wrap_pyfunction!(packet_voiced, m)?)
 }
