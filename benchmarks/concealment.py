@@ -153,7 +153,7 @@ def score(case: Case) -> float:
                 lookahead : lookahead + len(clip)
             ]
             scores.append(pesq(RATE, clip, speech, "wb"))
-    return statistics.mean(scores)
+    return float(statistics.mean(scores))
 
 
 CLIPS: list[Samples] = []
