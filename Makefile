@@ -28,7 +28,7 @@ test: setup
 	@$(MAKE) --no-print-directory lint
 	@echo "test: the Rust tests (about a minute and a half from nothing)"
 	@cargo test --locked --quiet --workspace --exclude opuscule-python
-	@echo "test: the Python tests (about two minutes)"
+	@echo "test: the Python tests (about three minutes)"
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: setup

@@ -9,11 +9,28 @@ import ipaddress
 
 from opuscule.errors import InvalidArgumentError
 
-__all__ = ["bearer", "check_exposure", "is_allowed", "is_page_allowed"]
+__all__ = ["bearer", "check_exposure", "check_token", "is_allowed", "is_page_allowed"]
+
+
+def check_token(token: str | None) -> None:
+    """Refuse a token that an HTTP header cannot carry.
+
+    Raises:
+        InvalidArgumentError: there is one, and something else than visible ASCII is in it.
+    """
+    if token and not all("!" <= character <= "~" for character in token):
+        raise InvalidArgumentError(
+            "the token has a character in it that is none of ASCII's visible ones; choose another"
+        )
 
 
 def bearer(token: str | None) -> dict[str, str]:
-    """Return the HTTP headers that carry ``token`` (RFC 6750 §2.1)."""
+    """Return the HTTP headers that carry ``token`` (RFC 6750 §2.1).
+
+    Raises:
+        InvalidArgumentError: see :func:`check_token`.
+    """
+    check_token(token)
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 

@@ -59,6 +59,7 @@ class Other:
 
     async def __aenter__(self) -> str:
         self._listener = await listen("127.0.0.1", 0, None, lambda: self.shell)
+        await self._listener.start_serving()
         return f"ws://127.0.0.1:{self._listener.sockets[0].getsockname()[1]}"
 
     async def __aexit__(self, *_: object) -> None:

@@ -38,16 +38,21 @@ impl PyPlayout {
         channels: u8,
         complexity: u8,
         pre_skip_samples: u32,
-        target_delay_ms: u32,
-        max_buffer_ms: u32,
+        target_delay_ms: i64,
+        max_buffer_ms: i64,
         gain_q8: i16,
         begin: Option<(i64, i64)>,
     ) -> PyResult<Self> {
-        if !(20..=60_000).contains(&max_buffer_ms) || target_delay_ms > max_buffer_ms {
-            return Err(errors::argument(format!(
+        let out_of_range = || {
+            errors::argument(format!(
                 "target_delay_ms is {target_delay_ms} and max_buffer_ms {max_buffer_ms}; expected \
                  0 <= target_delay_ms <= max_buffer_ms and 20 <= max_buffer_ms <= 60000"
-            )));
+            ))
+        };
+        let most = u32::try_from(max_buffer_ms).map_err(|_| out_of_range())?;
+        let target = u32::try_from(target_delay_ms).map_err(|_| out_of_range())?;
+        if !(20..=60_000).contains(&most) || target > most {
+            return Err(out_of_range());
         }
         let config = PlayoutConfig {
             rate,
@@ -56,8 +61,8 @@ impl PyPlayout {
             pre_skip: pre_skip_samples,
             gain_q8,
             begin,
-            target_delay_ms,
-            max_buffer_ms,
+            target_delay_ms: target,
+            max_buffer_ms: most,
         };
         let playout = Playout::new(config).map_err(errors::codec)?;
         Ok(Self {

@@ -12,7 +12,12 @@ from opuscule.client.report import TalkReport
 from opuscule.client.turn import Turn
 from opuscule.codec import EncoderSettings, packet_duration
 from opuscule.devices.base import Sink, Source
-from opuscule.errors import ConcurrentUseError, ConnectError, LinkClosedError
+from opuscule.errors import (
+    ConcurrentUseError,
+    ConnectError,
+    InvalidArgumentError,
+    LinkClosedError,
+)
 from opuscule.link import (
     ErrorReceived,
     Event,
@@ -27,6 +32,9 @@ from opuscule.transports import websocket
 from opuscule.wire.messages import Side
 
 __all__ = ["Client", "connect"]
+
+MAX_DELAY_MS = 10_000
+"""How long an answer may be held back: what a playout buffers."""
 
 _HELLO_TIMEOUT_S = 5.0
 
@@ -86,6 +94,7 @@ class Client:
         connection stays.
 
         Raises:
+            InvalidArgumentError: a value is out of its range.
             LinkClosedError: the connection ended first, or the server fell silent.
             ConcurrentUseError: another turn is not over.
             DeviceError: source or sink failed.
@@ -94,6 +103,11 @@ class Client:
             raise ConcurrentUseError("a turn is not over; connect once more to speak meanwhile")
         if self._over:
             raise LinkClosedError(f"the connection ended: {self._fault}")
+        if not 0 <= target_delay_ms <= MAX_DELAY_MS:
+            # Said before anything is: the answer's playout would only notice when it begins.
+            raise InvalidArgumentError(
+                f"target_delay_ms is {target_delay_ms}; expected 0 to {MAX_DELAY_MS}"
+            )
         turn = Turn(
             self.link,
             self.shell,

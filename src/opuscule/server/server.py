@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from opuscule.auth import check_exposure
+from opuscule.auth import check_exposure, check_token
 from opuscule.errors import InvalidArgumentError
 from opuscule.handlers import AnswerHandler, echo
 from opuscule.journal import Durable
@@ -53,6 +53,7 @@ class Server:
         max_devices: int = 256,
     ) -> None:
         check_exposure(host, token, insecure)
+        check_token(token)
         if not 0 <= port <= 65_535:
             raise InvalidArgumentError(f"port is {port}; expected 0 to 65535")
         self._handler = handler
@@ -82,11 +83,13 @@ class Server:
             JournalError: the folder cannot be used, or another server uses it.
             MissingExtraError: the archive's extra is not installed.
         """
-        if self._keep is not None:
-            self.keeper = Keeper(self._keep, self._on_stored)
-            await self.keeper.start()
+        # The port first: a server that cannot have it leaves no folder behind.
+        self._listener = await listen(self._host, self._port, self._token, self._new_shell)
         try:
-            self._listener = await listen(self._host, self._port, self._token, self._new_shell)
+            if self._keep is not None:
+                self.keeper = Keeper(self._keep, self._on_stored)
+                await self.keeper.start()
+            await self._listener.start_serving()
         except BaseException:
             await self.close()
             raise

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -72,17 +73,29 @@ class WebSocketShell(picows.WSListener):
         self._fault: Exception | None = None
         self._fragments: tuple[bool, bytearray] | None = None
         self._told = False
+        self._watch: asyncio.Task[None] | None = None
         self.closed = asyncio.Event()
         """Set when the socket is gone."""
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         """Begin (called by picows)."""
         self._transport = transport
+        if transport.is_client_side:
+            self._watch = asyncio.create_task(_take_fault(transport))
         self._on_connected()
         self.flush()
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         """Hand a message to the link (called by picows)."""
+        try:
+            self._receive(transport, frame)
+        except Exception as error:
+            # A defect of ours or of the application, which picows would log with the strangers'.
+            _log.exception("the connection is given up")
+            self._fault = error
+            self._disconnect(transport)
+
+    def _receive(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         kind = frame.msg_type
         if kind in (picows.WSMsgType.PING, picows.WSMsgType.PONG):
             return
@@ -107,8 +120,12 @@ class WebSocketShell(picows.WSListener):
             self._on_events(events)
         self.flush()
 
-    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:  # noqa: ARG002  # picows's signature
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         """End (called by picows)."""
+        # None before anybody says goodbye, whatever its type says.
+        sent = getattr(transport.close_handshake, "sent", None)
+        if not self._fault and sent and sent.reason:  # only picows gives one
+            self._fault = RemoteProtocolError(f"no WebSocket frame of ours: {sent.reason}")
         if self._timer:
             self._timer.cancel()
         self.closed.set()
@@ -226,6 +243,19 @@ class WebSocketShell(picows.WSListener):
         self.flush()
 
 
+async def _take_fault(transport: picows.WSTransport) -> None:
+    """Take what picows found wrong, which asyncio prints when nobody does; the shell knows it."""
+    with contextlib.suppress(Exception):
+        await transport.wait_disconnected()
+
+
+def _reason(error: OSError) -> str:
+    """Say in the system's words why, where asyncio wraps its own around them."""
+    if error.errno and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno)
+    return error.strerror or "no answer"
+
+
 async def connect(url: str, make_shell: Callable[[], WebSocketShell], token: str | None) -> None:
     """Open a WebSocket to a server, at its protocol's path; the shell is then running.
 
@@ -237,7 +267,7 @@ async def connect(url: str, make_shell: Callable[[], WebSocketShell], token: str
     try:
         # The handshake's own limit begins only when the connection stands.
         async with asyncio.timeout(2 * _CONNECT_TIMEOUT_S):
-            await picows.ws_connect(
+            _, listener = await picows.ws_connect(
                 make_shell,
                 url.rstrip("/") + PATH,
                 extra_headers=bearer(token),
@@ -267,18 +297,19 @@ async def connect(url: str, make_shell: Callable[[], WebSocketShell], token: str
             " TLS is at ws://, and its certificate must be one that this machine trusts"
         ) from error
     except OSError as error:  # a TimeoutError is one, too
-        # asyncio words a refusal its own way; a name that is not known has a negative number.
-        number = error.errno or 0
-        reason = os.strerror(number) if number > 0 else error.strerror or "no answer"
         raise ConnectError(
-            f"no server answers at {url} ({reason.lower()}); start one with: opuscule serve"
+            f"no server answers at {url} ({_reason(error).lower()}); start one with: opuscule serve"
         ) from error
+    if listener is None:  # picows takes an end instead of an answer for an answer
+        raise ConnectError(f"what answers at {url} is no opuscule server (it closed at once)")
 
 
 async def listen(
     host: str, port: int, token: str | None, make_shell: Callable[[], WebSocketShell | None]
 ) -> asyncio.Server:
-    """Take a port and give each device that connects a shell; None turns it away as busy.
+    """Bind a port and give each device that connects a shell; None turns it away as busy.
+
+    Nobody is let in before the caller's ``start_serving``.
 
     Raises:
         ListenError: the port is in use or not allowed.
@@ -304,10 +335,15 @@ async def listen(
 
     try:
         return await picows.ws_create_server(
-            admit, host, port, max_frame_size=_MAX_MESSAGE_BYTES, websocket_handshake_timeout=5.0
+            admit,
+            host,
+            port,
+            max_frame_size=_MAX_MESSAGE_BYTES,
+            websocket_handshake_timeout=5.0,
+            start_serving=False,
         )
     except OSError as error:
         raise ListenError(
-            f"cannot listen on {host}:{port} ({error.strerror or error}); choose another --port"
+            f"cannot listen on {host}:{port} ({_reason(error)}); choose another --host or --port,"
             " or stop what uses it"
         ) from error
