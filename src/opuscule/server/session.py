@@ -62,6 +62,7 @@ class _Stream:
     task: asyncio.Task[None] | None = None
     ended: bool = False
     stored: bool = False
+    abandoned: bool = False
 
 
 class Session:
@@ -233,6 +234,7 @@ class Session:
         self._sessions.discard(self)
 
     def _abandon(self, stream: _Stream, reason: str) -> None:
+        stream.abandoned = True
         stream.ended = stream.stored = True  # as far as that goes: no word of it will come
         stream.utterance.abort(reason)
         if self._keeper:
@@ -273,8 +275,11 @@ class Session:
                 _log.info("%s: no answer: %s", self.name, error)
                 self.link.warn("handler", f"no answer: {error}"[:200])
             except OpusculeError as error:
-                _log.warning("%s: no answer: %s", self.name, error)
-                self.link.warn("handler", f"no answer: {error}"[:200])
+                # That a device gave up is its own business, and it knows.
+                level = logging.INFO if stream.abandoned else logging.WARNING
+                _log.log(level, "%s: no answer: %s", self.name, error)
+                if not stream.abandoned:
+                    self.link.warn("handler", f"no answer: {error}"[:200])
             except Exception:
                 # The application's own fault; its other utterances go on.
                 _log.exception("%s: the answer handler failed", self.name)

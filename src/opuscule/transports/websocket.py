@@ -93,7 +93,7 @@ class WebSocketShell(picows.WSListener):
             # A defect of ours or of the application, which picows would log with the strangers'.
             _log.exception("the connection is given up")
             self._fault = error
-            transport.disconnect()
+            self._disconnect(transport)
 
     def _receive(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         kind = frame.msg_type
