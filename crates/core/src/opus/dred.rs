@@ -3,8 +3,11 @@
 //! The bitstream is provisional in libopus 1.6 (draft-ietf-mlcodec-opus-dred): what one version
 //! wrote another may not read, so archives record the version.
 
+use std::ops::Range;
+
 use super::raw::{RawDred, Sample};
 use super::{Decoder, Error};
+use crate::MEDIA_RATE;
 
 /// The redundancy of one packet, ready to rebuild what came before it.
 pub struct Dred {
@@ -39,9 +42,25 @@ impl Dred {
         self.reach = if packet.is_empty() {
             0
         } else {
-            self.raw.parse(packet, most, rate).unwrap_or(0)
+            self.raw
+                .parse(packet, most, rate, false)
+                .map_or(0, |(begin, _)| begin)
         };
         self.reach
+    }
+
+    /// Which samples the redundancy of `packet` covers, at 48 kHz and counted from the packet's
+    /// first sample, so that all are negative; none when it has none (or is no packet). Nothing is
+    /// decoded.
+    #[must_use]
+    pub fn extent(packet: &[u8]) -> Option<Range<i32>> {
+        if packet.is_empty() {
+            return None;
+        }
+        let most = (MEDIA_RATE / 1000 * Self::MAX_REACH_MS) as usize;
+        let mut raw = RawDred::new().ok()?;
+        let (begin, end) = raw.parse(packet, most, MEDIA_RATE, true).ok()?;
+        (begin > end).then(|| -(begin as i32)..-(end as i32))
     }
 
     /// Rebuilds `samples` per channel that begin `offset` samples before the parsed packet.
