@@ -53,7 +53,7 @@ fn what_cannot_be_made() {
     let error = merge(&[&one, &stereo]).unwrap_err();
     assert!(matches!(error, EditError::Kind(1, _, _)));
     let text = error.to_string();
-    assert!(text.contains("Silk, Wide, 20 ms, stereo"), "{text}");
+    assert!(text.contains("silk, wideband, 20 ms, stereo"), "{text}");
     assert_eq!(merge(&[&one; 7]), Err(EditError::Long(6720)));
     assert_eq!(merge(&[&one, &bad]), Err(EditError::Packet(1, no_packet)));
     assert_eq!(split(&bad), Err(EditError::Packet(0, no_packet)));

@@ -13,6 +13,17 @@ pub enum Mode {
     Celt,
 }
 
+impl Mode {
+    /// As users read it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Silk => "silk",
+            Self::Hybrid => "hybrid",
+            Self::Celt => "celt",
+        }
+    }
+}
+
 /// The audio bandwidth that a TOC names (RFC 6716 §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bandwidth {
@@ -26,6 +37,19 @@ pub enum Bandwidth {
     SuperWide,
     /// 20 kHz.
     Full,
+}
+
+impl Bandwidth {
+    /// As users read it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Narrow => "narrowband",
+            Self::Medium => "mediumband",
+            Self::Wide => "wideband",
+            Self::SuperWide => "superwideband",
+            Self::Full => "fullband",
+        }
+    }
 }
 
 /// The first byte of a packet (RFC 6716 §3.1).
@@ -87,8 +111,8 @@ impl Toc {
 impl fmt::Display for Toc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let channels = if self.stereo() { "stereo" } else { "mono" };
-        let (mode, bandwidth) = (self.mode(), self.bandwidth());
+        let (mode, bandwidth) = (self.mode().name(), self.bandwidth().name());
         let ms = f64::from(self.frame_samples()) / 48.0;
-        write!(f, "{mode:?}, {bandwidth:?}, {ms} ms, {channels}")
+        write!(f, "{mode}, {bandwidth}, {ms} ms, {channels}")
     }
 }
