@@ -3,11 +3,17 @@
 //! The bitstream is provisional in libopus 1.6 (draft-ietf-mlcodec-opus-dred): what one version
 //! wrote another may not read, so archives record the version.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use super::raw::{RawDred, Sample};
 use super::{Decoder, Error};
 use crate::MEDIA_RATE;
+
+thread_local! {
+    /// For [`Dred::extent`]: to make one takes longer than all the rest.
+    static EXTENT: RefCell<Option<RawDred>> = const { RefCell::new(None) };
+}
 
 /// The redundancy of one packet, ready to rebuild what came before it.
 pub struct Dred {
@@ -58,8 +64,13 @@ impl Dred {
             return None;
         }
         let most = (MEDIA_RATE / 1000 * Self::MAX_REACH_MS) as usize;
-        let mut raw = RawDred::new().ok()?;
-        let (begin, end) = raw.parse(packet, most, MEDIA_RATE, true).ok()?;
+        let (begin, end) = EXTENT.with_borrow_mut(|kept| {
+            let raw = match kept {
+                Some(raw) => raw,
+                None => kept.insert(RawDred::new().ok()?),
+            };
+            raw.parse(packet, most, MEDIA_RATE, true).ok()
+        })?;
         (begin > end).then(|| -(begin as i32)..-(end as i32))
     }
 
