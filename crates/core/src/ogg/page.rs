@@ -61,6 +61,21 @@ impl<'a> Page<'a> {
         })
     }
 
+    /// The page without the beginning of a packet that ends on a later one, and not marked as the
+    /// last; `None` if no packet ends on it.
+    pub fn with_whole_packets(&self) -> Option<Vec<u8>> {
+        let segments = 1 + self.lacing.iter().rposition(|&value| value < 255)?;
+        let lacing = &self.lacing[..segments];
+        let bytes: usize = lacing.iter().map(|&value| usize::from(value)).sum();
+        let header = PageHeader {
+            last: false,
+            ..self.header
+        };
+        let mut out = Vec::new();
+        write_page(&mut out, &header, lacing, &self.body[..bytes]);
+        Some(out)
+    }
+
     /// The page's length in the file, in bytes.
     pub fn len_bytes(&self) -> usize {
         HEADER_BYTES + self.lacing.len() + self.body.len()
