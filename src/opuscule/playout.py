@@ -64,7 +64,7 @@ class Playout:
     """One stream on its way to an ear.
 
     Args:
-        stream: the format that the sender announced.
+        stream: the format that the sender announced; its gain is applied.
         rate: output rate, an Opus rate.
         channels: output channels, 1 or 2.
         target_delay_ms: how long the first packet is held back, which is the jitter it bears.
@@ -94,6 +94,7 @@ class Playout:
             pre_skip_samples=stream.pre_skip_samples,
             target_delay_ms=target_delay_ms,
             max_buffer_ms=max_buffer_ms,
+            gain_q8=stream.gain_q8,
         )
 
     def push(self, packet: Packet, now: float, *, discontinuity: bool = False) -> Pushed:

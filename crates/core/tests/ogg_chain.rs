@@ -226,8 +226,8 @@ proptest! {
             let mut items = Vec::new();
             reader.feed(&mux.bytes[at + bytes..], &mut items).unwrap();
             reader.finish(&mut items).unwrap();
-            let after: Vec<_> = whole.iter().cloned()
-                .filter(|(time, _)| *time >= header.granule - start).collect();
+            let reached = header.granule - start;
+            let after: Vec<_> = whole.iter().filter(|(time, _)| *time >= reached).cloned().collect();
             prop_assert_eq!(packets(&items), after);
         }
     }

@@ -31,7 +31,7 @@ fn origin_name(origin: Origin) -> &'static str {
 #[pymethods]
 impl PyPlayout {
     #[new]
-    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms))]
+    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms, gain_q8=0))]
     fn new(
         rate: u32,
         channels: u8,
@@ -39,6 +39,7 @@ impl PyPlayout {
         pre_skip_samples: u32,
         target_delay_ms: u32,
         max_buffer_ms: u32,
+        gain_q8: i16,
     ) -> PyResult<Self> {
         if !(20..=60_000).contains(&max_buffer_ms) || target_delay_ms > max_buffer_ms {
             return Err(errors::argument(format!(
@@ -53,6 +54,7 @@ impl PyPlayout {
             pre_skip: pre_skip_samples,
             target_delay_ms,
             max_buffer_ms,
+            gain_q8,
         };
         let playout = Playout::new(config).map_err(errors::codec)?;
         Ok(Self {

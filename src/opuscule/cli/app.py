@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from opuscule.cli import demo, devices, doctor, encode, serve, talk
+from opuscule.cli import demo, devices, doctor, encode, repair, serve, talk
 from opuscule.cli.archive import app as archive
 from opuscule.errors import OpusculeError
 
@@ -27,6 +27,7 @@ app.command()(serve.serve)
 app.command()(talk.talk)
 app.command()(encode.encode)
 app.command()(encode.decode)
+app.command()(repair.repair)
 app.add_typer(archive, name="archive")
 app.command()(devices.devices)
 app.command()(doctor.doctor)

@@ -11,7 +11,8 @@ pub enum Item {
     Link {
         /// Its serial number.
         serial: u32,
-        /// Where its first page begins, in bytes from the first that was fed.
+        /// Where the first page begins of the streams beside it and its own, in bytes from the first
+        /// that was fed.
         offset_bytes: u64,
     },
     /// Its first header, once.

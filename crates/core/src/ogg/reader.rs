@@ -151,6 +151,8 @@ struct Chain {
     any_pages: bool,
     /// Where the next page or damage begins, from the first byte fed.
     offset_bytes: u64,
+    /// Where the group begins.
+    group_offset_bytes: u64,
     /// How the first stream that is not Opus begins, for the message when there is none.
     other: Option<String>,
 }
@@ -202,6 +204,9 @@ impl Chain {
             }
             self.group = Group::default();
         }
+        if self.group.serials.is_empty() {
+            self.group_offset_bytes = offset_bytes;
+        }
         if self.group.serials.len() < MAX_GROUP {
             self.group.serials.push(serial);
         }
@@ -216,7 +221,7 @@ impl Chain {
         if let Some(link) = &self.link {
             return Err(OggError::Multiplexed(link.serial, serial));
         }
-        self.begin(page, offset_bytes, out)
+        self.begin(page, out)
     }
 
     fn repeats_head(&self, page: &Page<'_>) -> bool {
@@ -224,18 +229,13 @@ impl Chain {
         head.is_some() && head == self.head
     }
 
-    fn begin(
-        &mut self,
-        page: &Page<'_>,
-        offset_bytes: u64,
-        out: &mut impl Sink,
-    ) -> Result<(), OggError> {
+    fn begin(&mut self, page: &Page<'_>, out: &mut impl Sink) -> Result<(), OggError> {
         match Link::begin(page) {
             Ok((link, head)) => {
                 self.links += 1;
                 out.item(Item::Link {
                     serial: link.serial,
-                    offset_bytes,
+                    offset_bytes: self.group_offset_bytes,
                 });
                 out.item(Item::Head(head.clone()));
                 (self.link, self.head) = (Some(link), Some(head));

@@ -51,7 +51,8 @@ impl<T: Sample> Playout<T> {
     /// # Errors
     /// [`Error::Argument`] when rate, channels or complexity are out of range.
     pub fn new(config: PlayoutConfig) -> Result<Self, Error> {
-        let decoder = Decoder::new(config.rate, config.channels, config.complexity)?;
+        let mut decoder = Decoder::new(config.rate, config.channels, config.complexity)?;
+        decoder.set_gain_q8(config.gain_q8)?;
         let scale = i64::from(MEDIA_RATE / config.rate);
         Ok(Self {
             concealer: Concealer::new(config.rate, config.complexity)?,
