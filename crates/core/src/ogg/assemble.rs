@@ -27,7 +27,9 @@ impl Batch {
     }
 
     fn push(&mut self, first: &[u8], rest: &[u8]) {
-        self.bytes.extend_from_slice(first);
+        if !first.is_empty() {
+            self.bytes.extend_from_slice(first);
+        }
         self.bytes.extend_from_slice(rest);
         self.ends.push(self.bytes.len());
     }

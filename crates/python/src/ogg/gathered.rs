@@ -20,6 +20,18 @@ impl Columns {
     pub(super) fn is_empty(&self) -> bool {
         self.lengths.is_empty() && self.gaps.is_empty()
     }
+
+    /// Take what is here, and leave room for as much again.
+    pub(super) fn take(&mut self) -> Self {
+        let next = Self {
+            payload: Vec::with_capacity(self.payload.len()),
+            lengths: Vec::with_capacity(self.lengths.len()),
+            times: Vec::with_capacity(self.times.len()),
+            durations: Vec::with_capacity(self.durations.len()),
+            gaps: Vec::new(),
+        };
+        std::mem::replace(self, next)
+    }
 }
 
 /// For each reason how often, and how many bytes.

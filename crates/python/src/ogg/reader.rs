@@ -13,8 +13,13 @@ use crate::errors::enter;
 /// From this size on, other threads may run while the bytes are read.
 const DETACH_BYTES: usize = 1 << 14;
 
-/// Time, duration, and the packet or, for a gap, `None`.
-type Placed<'py> = (i64, i64, Option<Bound<'py, PyBytes>>);
+/// Packets, times, durations, and gaps with the packet that each is before.
+type PacketsTuple<'py> = (
+    Bound<'py, PyList>,
+    Bound<'py, PyList>,
+    Bound<'py, PyList>,
+    Vec<(usize, i64, i64)>,
+);
 /// Payload, lengths, times, durations, and gaps with the packet that each is before.
 type ColumnsTuple<'py> = (
     Bound<'py, PyBytes>,
@@ -23,6 +28,20 @@ type ColumnsTuple<'py> = (
     Bound<'py, PyBytes>,
     Vec<(usize, i64, i64)>,
 );
+
+/// Numbers in the machine's own byte order, as Python's array takes them.
+fn native_bytes<'py, T: Copy, const N: usize>(
+    py: Python<'py>,
+    values: &[T],
+    bytes: impl Fn(T) -> [u8; N],
+) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, values.len() * N, |out| {
+        for (place, &value) in out.chunks_exact_mut(N).zip(values) {
+            place.copy_from_slice(&bytes(value));
+        }
+        Ok(())
+    })
+}
 
 #[derive(Default)]
 struct Reading {
@@ -73,7 +92,7 @@ impl OggOpusReader {
     fn take(&self) -> PyResult<Columns> {
         let mut state = enter(&self.0)?;
         let link = state.gathered.links.front_mut();
-        Ok(link.map_or_else(Columns::default, |link| std::mem::take(&mut link.columns)))
+        Ok(link.map_or_else(Columns::default, |link| link.columns.take()))
     }
 }
 
@@ -124,40 +143,29 @@ impl OggOpusReader {
         self.run(py, None)
     }
 
-    fn packets<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+    fn packets<'py>(&self, py: Python<'py>) -> PyResult<PacketsTuple<'py>> {
         let columns = self.take()?;
-        let mut gaps = columns.gaps.into_iter().peekable();
         let mut rest = &columns.payload[..];
-        let mut placed: Vec<Placed<'py>> = Vec::with_capacity(columns.lengths.len() + gaps.len());
-        for (number, &length) in columns.lengths.iter().enumerate() {
-            while let Some((_, start, duration)) = gaps.next_if(|gap| gap.0 <= number) {
-                placed.push((start, duration, None));
-            }
+        let data = columns.lengths.iter().map(|&length| {
             let (data, tail) = rest.split_at(length as usize);
             rest = tail;
-            let duration = i64::from(columns.durations[number]);
-            placed.push((
-                columns.times[number],
-                duration,
-                Some(PyBytes::new(py, data)),
-            ));
-        }
-        placed.extend(gaps.map(|(_, start, duration)| (start, duration, None)));
-        PyList::new(py, placed)
+            PyBytes::new(py, data)
+        });
+        Ok((
+            PyList::new(py, data.collect::<Vec<_>>())?,
+            PyList::new(py, &columns.times)?,
+            PyList::new(py, &columns.durations)?,
+            columns.gaps,
+        ))
     }
 
     fn columns<'py>(&self, py: Python<'py>) -> PyResult<ColumnsTuple<'py>> {
         let columns = self.take()?;
-        let words = |values: &[u32]| {
-            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_ne_bytes()).collect();
-            PyBytes::new(py, &bytes)
-        };
-        let times: Vec<u8> = columns.times.iter().flat_map(|v| v.to_ne_bytes()).collect();
         Ok((
             PyBytes::new(py, &columns.payload),
-            words(&columns.lengths),
-            PyBytes::new(py, &times),
-            words(&columns.durations),
+            native_bytes(py, &columns.lengths, u32::to_ne_bytes)?,
+            native_bytes(py, &columns.times, i64::to_ne_bytes)?,
+            native_bytes(py, &columns.durations, u32::to_ne_bytes)?,
             columns.gaps,
         ))
     }

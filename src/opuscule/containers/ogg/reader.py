@@ -8,7 +8,7 @@ from opuscule.containers.ogg.columns import PacketColumns
 from opuscule.containers.ogg.seek import find_page
 from opuscule.containers.ogg.source import Source
 from opuscule.errors import InvalidArgumentError, UnsupportedFormatError
-from opuscule.packets import Gap, GapKind, Packet, StreamFormat
+from opuscule.packets import Gap, GapKind, Packet, StreamFormat, make_packets
 
 __all__ = ["PRE_ROLL_SAMPLES", "OggLink", "OggReader", "read_links"]
 
@@ -64,15 +64,20 @@ class OggLink:
         sequence = 0
         more = True
         while more and self._final is None:
-            for time, duration, data in self._source.native.packets():
-                self._end_samples = time + duration
-                if self._end_samples <= from_samples:
-                    continue
-                if data is None:
-                    yield Gap(time, duration, GapKind.LOST)
-                else:
-                    yield Packet(sequence, time, duration, data)
-                    sequence += 1
+            data, times, durations, gaps = self._source.native.packets()
+            if data:
+                self._end_samples = times[-1] + durations[-1]
+            first = 0
+            while first < len(data) and times[first] + durations[first] <= from_samples:
+                first += 1
+            for before, start, missing in (*gaps, (len(data), 0, 0)):
+                run = slice(first, max(first, before))
+                yield from make_packets(sequence, times[run], durations[run], data[run])
+                sequence += run.stop - first
+                first = run.stop
+                self._end_samples = max(self._end_samples, start + missing)
+                if missing and start + missing > from_samples:
+                    yield Gap(start, missing, GapKind.LOST)
             more = self._source.more()
         self._check_end()
 
@@ -168,7 +173,7 @@ class OggLink:
         """Media time at which the audio ends: 48 kHz samples, pre-skip included, end trim done.
 
         Until the last page is read (which may be before its packets are given), the end of the last
-        packet or gap that was given.
+        packet or gap that was read.
         """
         end = self._state[0]
         return end[0] if end else self._end_samples

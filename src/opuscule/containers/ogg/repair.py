@@ -178,9 +178,8 @@ class _Checked:
             )
 
     def _compare(self) -> None:
-        for time, _, data in self._native.packets():
-            if data is None:
-                continue
+        every, times, _, _ = self._native.packets()
+        for data, time in zip(every, times, strict=True):
             packet = self._expected.popleft()
             early = packet.time_samples - time
             if packet.data != data or not 0 <= early < _FILL_STEP_SAMPLES:
