@@ -92,11 +92,12 @@ impl Reader {
     /// As for [`Reader::feed`], or the headers were not complete.
     pub fn finish(&mut self, out: &mut impl Sink) -> Result<(), OggError> {
         self.check()?;
-        if !self.chain.any_pages && self.scanner.is_inside_page() {
-            return self.note(Err(OggError::HeadersCut));
-        }
+        let inside_page = self.scanner.is_inside_page();
         self.scanner.finish();
         self.drain(out)?;
+        if !self.chain.any_pages && inside_page {
+            return self.note(Err(OggError::HeadersCut));
+        }
         let result = self.chain.finish(self.any_bytes, out);
         self.note(result)
     }
@@ -117,6 +118,7 @@ impl Reader {
                 Scan::Skipped(bytes) if self.chain.any_pages || bytes <= MAX_LEAD_BYTES => {
                     skip(out, bytes, SkipReason::Damage);
                     self.chain.offset_bytes += bytes;
+                    self.chain.damaged = true;
                     Ok(())
                 }
                 Scan::Skipped(_) => Err(OggError::NotOgg),
@@ -149,6 +151,8 @@ struct Chain {
     /// Links that began.
     links: u64,
     any_pages: bool,
+    /// Something of the file is not there, and may have been the beginning of an Opus stream.
+    damaged: bool,
     /// Where the next page or damage begins, from the first byte fed.
     offset_bytes: u64,
     /// Where the group begins.
@@ -173,13 +177,14 @@ impl Chain {
         }
         if !self.group.serials.contains(&serial) && !self.group.unknown {
             skip(out, bytes, SkipReason::LostHead);
+            self.damaged = true;
             return Ok(());
         }
         skip(out, bytes, SkipReason::OtherStream);
         self.group.begun = true;
         match (&self.other, self.links, self.wanted) {
             // The first group has no Opus stream: a long file of another kind is not read whole.
-            (Some(other), 0, None) => Err(OggError::NoOpus(other.clone())),
+            (Some(other), 0, None) if !self.damaged => Err(OggError::NoOpus(other.clone())),
             _ => Ok(()),
         }
     }
