@@ -36,8 +36,6 @@ pub struct PlayoutConfig {
     pub target_delay_ms: u32,
     /// The most audio that may wait; beyond it the oldest is given up.
     pub max_buffer_ms: u32,
-    /// Gain that the stream asks for, in 1/256 dB (RFC 7845 §5.1).
-    pub gain_q8: i16,
 }
 
 /// What became of a pushed packet.
