@@ -146,7 +146,7 @@ def actions(stream: Stream, packets: Sequence[bytes], rate: int) -> Iterator[Act
     for packet in packets:
         duration = packet_duration(packet) * rate // 48_000
         if stream.group == "dtx":
-            lost = stream.number % 2 == 1 and len(packet) <= 2
+            lost = stream.number // 2 % 2 == 1 and len(packet) <= 2
         else:
             if not burst and not missing and stream.group in ("fec", "dred"):
                 burst = chance.choice((*[0] * 12, 1, 1, 2, 4))
