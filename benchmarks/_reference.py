@@ -9,16 +9,22 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from opuscule import Decoder, Packet, StreamFormat
 from opuscule.codec import SampleFormat, packet_duration
 from opuscule.containers.ogg import OggWriter
 
-__all__ = ["Action", "Reference", "ReferenceMissingError", "carry_out", "ffmpeg_decode"]
+__all__ = ["Action", "Reference", "ReferenceMissingError", "carry_out", "with_ffmpeg"]
 
 ROOT = Path(__file__).resolve().parents[1]
 Kind = Literal["d", "f", "r", "c"]
+FfmpegDecoder = Literal["opus", "libopus"]
+Samples: TypeAlias = npt.NDArray[np.int16]
+_TAIL_SAMPLES = 240  # 5 ms by which ffmpeg may end earlier than the package
 
 
 class ReferenceMissingError(RuntimeError):
@@ -143,12 +149,20 @@ def carry_out(
     return b"".join(out)
 
 
-def ffmpeg_decode(packets: Sequence[bytes], channels: int) -> bytes:
-    """The int16 PCM at 48 kHz that ffmpeg's own decoder makes of a stream, its beginning included.
+def with_ffmpeg(
+    packets: Sequence[bytes], channels: int, decoder: FfmpegDecoder
+) -> tuple[Samples, Samples]:
+    """A whole stream at 48 kHz, by the package and by ffmpeg, of shape ``(samples, channels)``.
+
+    ffmpeg's own decoder ``opus`` is compared by what both give as float, cut off at full scale: for
+    int16, libopus rounds peaks off (opus_pcm_soft_clip), which is no part of decoding. The other,
+    ``libopus``, is whatever version the system has; both give int16.
 
     Raises:
-        RuntimeError: ffmpeg failed, or took another decoder than its own.
+        RuntimeError: ffmpeg failed, took another decoder, or gives more or much less than we do.
     """
+    is_float = decoder == "opus"
+    code = "f32le" if is_float else "s16le"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "stream.opus"
         with path.open("wb") as file:
@@ -161,13 +175,28 @@ def ffmpeg_decode(packets: Sequence[bytes], channels: int) -> bytes:
             writer.close()
         done = subprocess.run(
             [
-                *("ffmpeg", "-hide_banner", "-nostdin", "-c:a", "opus", "-i", str(path)),
-                *("-c:a", "pcm_s16le", "-f", "s16le", "-"),
+                *("ffmpeg", "-hide_banner", "-nostdin", "-c:a", decoder, "-i", str(path)),
+                *("-c:a", f"pcm_{code}", "-f", code, "-"),
             ],
             capture_output=True,
             check=False,
         )
     log = done.stderr.decode(errors="replace")
-    if done.returncode or "(opus (native) -> pcm_s16le (native))" not in log:
-        raise RuntimeError(f"ffmpeg did not decode with its own decoder:\n{log}")
-    return done.stdout
+    said = "native" if decoder == "opus" else decoder
+    if done.returncode or f"(opus ({said}) -> pcm_{code} (native))" not in log:
+        raise RuntimeError(f"ffmpeg did not decode with {decoder}:\n{log}")
+    sample_format: SampleFormat = "float32" if is_float else "int16"
+    whole = [Action("d", packet) for packet in packets]
+    ours = _int16(carry_out(whole, 48_000, channels, sample_format, 5), channels, is_float)
+    theirs = _int16(done.stdout, channels, is_float)
+    short = len(ours) - len(theirs)
+    if not 0 <= short <= _TAIL_SAMPLES:
+        raise RuntimeError(f"ffmpeg gives {short} samples fewer than the package")
+    return ours[: len(theirs)], theirs
+
+
+def _int16(pcm: bytes, channels: int, is_float: bool) -> Samples:
+    if not is_float:
+        return np.frombuffer(pcm, np.int16).reshape(-1, channels)
+    scaled = np.rint(np.frombuffer(pcm, np.float32) * 32768)
+    return np.asarray(np.clip(scaled, -32768, 32767), np.int16).reshape(-1, channels)

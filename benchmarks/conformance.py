@@ -3,8 +3,9 @@
 Every stream of the matrix is decoded in three ways by the package and by the C program of
 tools/reference, which must give the same bytes; and once by ffmpeg's own decoder, whose quality by
 the measure of opus_compare, with the package's output as the reference, must not be below 0 for
-streams of one mode, whole. The others (switching, pauses, redundancy) are listed apart. No time is
-measured, so --rounds changes nothing.
+streams of one mode, whole. The others (switching, pauses, redundancy) are listed apart. Where the
+two disagree, the system's libopus, an older one, is the judge. No time is measured, so --rounds
+changes nothing.
 """
 
 import shutil
@@ -15,11 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from _common import Result, above, below, median, options, plain, report
 from _quality import opus_quality, own_bins
-from _reference import Action, Reference, ReferenceMissingError, carry_out, ffmpeg_decode
+from _reference import Reference, ReferenceMissingError, carry_out, with_ffmpeg
 from _streams import Stream, actions, matrix, variants
 from opuscule import libopus_version
 
@@ -30,7 +29,6 @@ DIFFERING = 0  # decodings in which the package and the C program differ
 LOWEST_QUALITY = 0.0  # percent, for each of HELD; RFC 6716 §6 asks no more of any decoder
 HELD = ("SILK", "hybrid", "CELT")
 APART = ("switching", "dtx", "fec", "dred")
-TAIL_SAMPLES = 240  # 5 ms by which ffmpeg may end earlier than the package
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,8 @@ class Outcome:
     """ffmpeg's quality up to 20 kHz, in percent."""
     own: float | None = None
     """The same without what depends on a resampler; None for streams that switch, too."""
+    older: float | None = None
+    """Of the system's libopus, up to 20 kHz."""
 
 
 def kinds(packets: Sequence[bytes]) -> set[tuple[str, int, int]]:
@@ -60,21 +60,6 @@ def kinds(packets: Sequence[bytes]) -> set[tuple[str, int, int]]:
         else:
             found.add(("CELT", configuration // 4, stereo))
     return found
-
-
-def decoded(packets: Sequence[bytes], channels: int) -> tuple[np.ndarray, np.ndarray]:
-    """A whole stream as the package and as ffmpeg decodes it."""
-    whole = [Action("d", packet) for packet in packets]
-    ours, theirs = (
-        np.frombuffer(pcm, np.int16).reshape(-1, channels)
-        for pcm in (
-            carry_out(whole, 48_000, channels, "int16", 5),
-            ffmpeg_decode(packets, channels),
-        )
-    )
-    short = len(ours) - len(theirs)
-    assert 0 <= short <= TAIL_SAMPLES, f"ffmpeg gives {short} samples fewer than the package"
-    return ours[: len(theirs)], theirs
 
 
 def outcome(
@@ -93,30 +78,32 @@ def outcome(
         group = next(iter(found))[0] if len(found) == 1 else "switching"
     if not ffmpeg:
         return Outcome(group, stream.name, len(ways), differing)
-    ours, theirs = decoded(packets, stream.channels)
+    ours, theirs = with_ffmpeg(packets, stream.channels, "opus")
     own = opus_quality(ours, theirs, own_bins(packets[0][0])) if len(found) == 1 else None
     whole = opus_quality(ours, theirs)
-    return Outcome(group, stream.name, len(ways), differing, whole, own)
+    older = opus_quality(*with_ffmpeg(packets, stream.channels, "libopus"))
+    return Outcome(group, stream.name, len(ways), differing, whole, own, older)
 
 
 def qualities(group: str, outcomes: Sequence[Outcome]) -> list[Result]:
-    """What ffmpeg's decoder reaches in one group."""
+    """What the other decoders reach in one group."""
     here = [o for o in outcomes if o.group == group]
     results = [plain(f"{group}: streams", len(here), "")]
     for name, found in (
-        ("up to 20 kHz", [o.whole for o in here if o.whole is not None]),
-        ("without resampling", [o.own for o in here if o.own is not None]),
+        ("ffmpeg", [o.whole for o in here if o.whole is not None]),
+        ("ffmpeg, own band", [o.own for o in here if o.own is not None]),
+        ("system's libopus", [o.older for o in here if o.older is not None]),
     ):
         if not found:
             continue
-        lowest = f"{group}: ffmpeg's lowest quality, {name}"
+        lowest = f"{group}, {name}: lowest"
         if group in HELD:
             results.append(above(lowest, min(found), "%", LOWEST_QUALITY))
         else:
             results.append(plain(lowest, min(found), "%"))
-        results.append(plain(f"{group}: median", median(found), "%"))
+        results.append(plain(f"{group}, {name}: median", median(found), "%"))
         below_zero = sum(quality < LOWEST_QUALITY for quality in found)
-        results.append(plain(f"{group}: below 0, of {len(found)}", below_zero, "streams"))
+        results.append(plain(f"{group}, {name}: below 0, of {len(found)}", below_zero, "streams"))
     return results
 
 
@@ -141,8 +128,11 @@ def main() -> None:
     print(f"{tocs.total()} packets; below 0, or differing:")
     for one in outcomes:
         if one.differing or (one.whole or 0) < 0:
-            own = "" if one.own is None else f", without resampling {one.own:.0f} %"
-            print(f"  {one.name}: {one.differing} differ; ffmpeg {one.whole or 0:.0f} %{own}")
+            own = "" if one.own is None else f", in its own band {one.own:.0f} %"
+            print(
+                f"  {one.name}: {one.differing} differ; ffmpeg {one.whole or 0:.0f} %{own};"
+                f" the system's libopus {one.older or 0:.0f} %"
+            )
     results = [
         above("streams", len(outcomes), "", STREAMS),
         above("TOC bytes met, frame counts apart", len(tocs), "", TOC_BYTES),

@@ -5,11 +5,10 @@ This is a share of the matrix that benchmarks/conformance.py runs whole; see doc
 
 import shutil
 
-import numpy as np
 import pytest
 
 from _quality import opus_quality, own_bins
-from _reference import Action, Reference, ReferenceMissingError, carry_out, ffmpeg_decode
+from _reference import Action, Reference, ReferenceMissingError, carry_out, with_ffmpeg
 from _streams import GROUPS, Stream, actions, matrix, subset, variants
 from opuscule import libopus_version
 
@@ -101,15 +100,7 @@ def test_ffmpegs_decoder_agrees(reference: Reference, stream: Stream) -> None:
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not installed")
     packets = packets_of(reference, stream)
-    ours, theirs = (
-        np.frombuffer(pcm, np.int16).reshape(-1, stream.channels)
-        for pcm in (
-            carry_out([Action("d", p) for p in packets], 48_000, stream.channels, "int16", 5),
-            ffmpeg_decode(packets, stream.channels),
-        )
-    )
-    assert 0 <= len(ours) - len(theirs) <= 240
-    ours = ours[: len(theirs)]
+    ours, theirs = with_ffmpeg(packets, stream.channels, "opus")
     # As the stream's own bandwidth has it; above lies what a resampler lets through, and ffmpeg's
     # is another than libopus's (docs/conformance.md). CELT is not resampled.
     assert opus_quality(ours, theirs, own_bins(packets[0][0])) >= 0
