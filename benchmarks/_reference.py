@@ -18,7 +18,14 @@ from opuscule import Decoder, Packet, StreamFormat
 from opuscule.codec import SampleFormat, packet_duration
 from opuscule.containers.ogg import OggWriter
 
-__all__ = ["Action", "Reference", "ReferenceMissingError", "carry_out", "with_ffmpeg"]
+__all__ = [
+    "Action",
+    "Reference",
+    "ReferenceMissingError",
+    "carry_out",
+    "single_frames",
+    "with_ffmpeg",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 Kind = Literal["d", "f", "r", "c"]
@@ -147,6 +154,39 @@ def carry_out(
             pcm = decoder.conceal(action.samples)
         out.append(bytes(pcm))
     return b"".join(out)
+
+
+def single_frames(packet: bytes) -> list[bytes]:
+    """The frames of a valid packet, each as a packet of its own (RFC 6716 §3.2)."""
+
+    def length(at: int) -> tuple[int, int]:
+        first = packet[at]
+        return (first, at + 1) if first < 252 else (first + 4 * packet[at + 1], at + 2)
+
+    code, at, end = packet[0] & 3, 1, len(packet)
+    if code == 0:
+        lengths = [end - at]
+    elif code == 1:
+        lengths = [(end - at) // 2] * 2
+    elif code == 2:
+        first, at = length(at)
+        lengths = [first, end - at - first]
+    else:
+        count, at = packet[1], 2
+        more = bool(count & 64)
+        while more:  # padding: 255 means 254 bytes and another length
+            end -= min(packet[at], 254)
+            more = packet[at] == 255
+            at += 1
+        frames = count & 63
+        lengths = [(end - at) // frames] * frames
+        if count & 128:
+            for n in range(frames - 1):
+                lengths[n], at = length(at)
+            lengths[-1] = end - at - sum(lengths[:-1])
+    ends = [at + sum(lengths[: n + 1]) for n in range(len(lengths))]
+    toc = bytes([packet[0] & ~3])
+    return [toc + packet[e - n : e] for n, e in zip(lengths, ends, strict=True)]
 
 
 def with_ffmpeg(

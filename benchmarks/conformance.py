@@ -18,7 +18,7 @@ from pathlib import Path
 
 from _common import Result, above, below, median, options, plain, report
 from _quality import opus_quality, own_bins
-from _reference import Reference, ReferenceMissingError, carry_out, with_ffmpeg
+from _reference import Reference, ReferenceMissingError, carry_out, single_frames, with_ffmpeg
 from _streams import Stream, actions, matrix, variants
 from opuscule import libopus_version
 
@@ -44,6 +44,8 @@ class Outcome:
     """ffmpeg's quality up to 20 kHz, in percent."""
     own: float | None = None
     """The same without what depends on a resampler; None for streams that switch, too."""
+    single: float | None = None
+    """As ``own``, with each frame in a packet of its own; only where that may help."""
     older: float | None = None
     """Of the system's libopus, up to 20 kHz."""
 
@@ -81,8 +83,14 @@ def outcome(
     ours, theirs = with_ffmpeg(packets, stream.channels, "opus")
     own = opus_quality(ours, theirs, own_bins(packets[0][0])) if len(found) == 1 else None
     whole = opus_quality(ours, theirs)
+    single = None
+    if own is not None and own < LOWEST_QUALITY and any(packet[0] & 3 for packet in packets):
+        frames = [frame for packet in packets for frame in single_frames(packet)]
+        single = opus_quality(
+            *with_ffmpeg(frames, stream.channels, "opus"), own_bins(packets[0][0])
+        )
     older = opus_quality(*with_ffmpeg(packets, stream.channels, "libopus"))
-    return Outcome(group, stream.name, len(ways), differing, whole, own, older)
+    return Outcome(group, stream.name, len(ways), differing, whole, own, single, older)
 
 
 def qualities(group: str, outcomes: Sequence[Outcome]) -> list[Result]:
@@ -92,6 +100,14 @@ def qualities(group: str, outcomes: Sequence[Outcome]) -> list[Result]:
     for name, found in (
         ("ffmpeg", [o.whole for o in here if o.whole is not None]),
         ("ffmpeg, own band", [o.own for o in here if o.own is not None]),
+        (
+            "ffmpeg, own band, one frame a packet",
+            [
+                max(o.own, o.own if o.single is None else o.single)
+                for o in here
+                if o.own is not None
+            ],
+        ),
         ("system's libopus", [o.older for o in here if o.older is not None]),
     ):
         if not found:

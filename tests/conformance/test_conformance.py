@@ -8,7 +8,14 @@ import shutil
 import pytest
 
 from _quality import opus_quality, own_bins
-from _reference import Action, Reference, ReferenceMissingError, carry_out, with_ffmpeg
+from _reference import (
+    Action,
+    Reference,
+    ReferenceMissingError,
+    carry_out,
+    single_frames,
+    with_ffmpeg,
+)
 from _streams import GROUPS, Stream, actions, matrix, subset, variants
 from opuscule import libopus_version
 
@@ -74,6 +81,22 @@ def test_the_share_holds_every_mode_bandwidth_and_means(share: dict[str, list[by
     assert {toc >> 2 & 1 for toc in tocs} == {0, 1}
     assert {toc & 3 for toc in tocs} == {0, 1, 2, 3}
     assert means >= {("fec", "f"), ("fec", "c"), ("dred", "r"), ("dtx", "c"), ("dtx", "d")}
+
+
+def test_frames_decode_the_same_in_packets_of_their_own(share: dict[str, list[bytes]]) -> None:
+    tried = set()
+    for stream in SHARE:
+        packets = share[stream.name]
+        if stream.group == "steady" and any(packet[0] & 3 for packet in packets):
+            tried |= {packet[0] & 3 for packet in packets}
+            frames = [frame for packet in packets for frame in single_frames(packet)]
+            assert len(frames) >= len(packets)  # equal where a packet of one frame is padded
+            whole, apart = (
+                carry_out([Action("d", data) for data in some], 48_000, 1, "int16", 5)
+                for some in (packets, frames)
+            )
+            assert whole == apart, stream.name
+    assert tried >= {1, 2, 3}
 
 
 def test_a_difference_would_be_seen(reference: Reference) -> None:
