@@ -74,8 +74,7 @@ class AvReader:
 
     Raises:
         InvalidArgumentError: it is of a kind that is not read here.
-        FormatError: it is damaged where it says what it holds. While iterating, after the packets
-            before it: it is damaged there.
+        FormatError: it is damaged where it says what it holds.
         UnsupportedFormatError: there is no Opus in it, or more than two channels.
         MissingExtraError: PyAV is not installed.
     """
@@ -134,6 +133,7 @@ class AvReader:
         self._end_samples = self._last_end = self._end_trim = 0
         self._invalid_packets = self._invalid_bytes = self._packets = 0
         self._lost_at_end: int | None = None
+        self._damage = False
         self._caf = caf
         self._finished = False
         tick = math.ceil(MEDIA_RATE * (stream.time_base or 0))
@@ -183,11 +183,9 @@ class AvReader:
                         block.pts = None  # it was that of the first one
                 except InvalidPacketError:
                     self._pass_over(block, data)
-        except self._av.FFmpegError as error:
-            raise FormatError(
-                f"the {self._kind} file is damaged after {self._packets} packets "
-                f"({self._last_end / MEDIA_RATE:.3f} s): {error.strerror}"
-            ) from error
+        except self._av.FFmpegError:
+            # FFmpeg does not go on from here: all that follows is lost, as in a file that was cut.
+            self._damage = True
 
     def _read(self, first: "tuple[AvPacket, AccessUnit] | None") -> Iterator[Packet | Gap]:
         base = MEDIA_RATE * (self._stream.time_base or 0)
@@ -258,7 +256,7 @@ class AvReader:
         Known of MP4 and CAF, which count their packets, and of Matroska that states its duration.
         MPEG-TS and live WebM say nothing of their end.
         """
-        if not self._finished or self._lost_at_end is not None:
+        if not self._finished or self._damage or self._lost_at_end is not None:
             return True
         if self._kind is FileFormat.MPEG_TS:
             return False
@@ -275,11 +273,13 @@ class AvReader:
     def skipped(self) -> dict[str, tuple[int, int]]:
         """What was passed over so far: for each reason how often, and how many bytes.
 
-        The reasons: ``invalid_packet``, and ``wrong_stamp`` (a time stamp that jumps back, or by
-        over a day; no byte is lost).
+        The reasons: ``invalid_packet``; ``damage`` (from there on nothing can be read; nobody
+        knows how many bytes); ``wrong_stamp`` (a time stamp that jumps back, or by over a day; no
+        byte is lost).
         """
         found = {
             "invalid_packet": (self._invalid_packets, self._invalid_bytes),
+            "damage": (int(self._damage), 0),
             "wrong_stamp": (self._timeline.wrong_stamps, 0),
         }
         return {reason: counts for reason, counts in found.items() if counts[0]}

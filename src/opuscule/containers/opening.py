@@ -79,9 +79,13 @@ def _reader(file: BinaryIO, raw: Framing | None, stack: contextlib.ExitStack) ->
         return OggReader(file)
     if not found.may_hold_opus:
         raise UnsupportedFormatError(
-            f"it is {'of an unknown kind' if found is FileFormat.OTHER else found}, which holds no "
-            "Opus packets; encode it first, or say how it is framed if it is a raw stream"
+            f"it holds no Opus packets ({_what_it_is(found)}); name a file of Opus in Ogg, WebM, "
+            "Matroska, MP4, CAF or MPEG-TS, or say how a raw stream is framed"
         )
     reader = AvReader(file, found)
     stack.callback(reader.close)
     return reader
+
+
+def _what_it_is(found: FileFormat) -> str:
+    return "of an unknown kind" if found is FileFormat.OTHER else f"it is {found.upper()}"
