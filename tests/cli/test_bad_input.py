@@ -108,7 +108,7 @@ CASES: list[tuple[str, str, tuple[str, ...]]] = [
     ("info none.opus", "none.opus", ("check the name",)),
     ("info good.opus --raw u8", "'u8'", ("self-delimited, u16le",)),
     ("packets empty.wav", "empty.wav is empty", ("expected audio",)),
-    ("packets text.wav --raw self-delimited", "text.wav: ", ("at byte 0",)),
+    ("packets text.wav --raw u16be", "ends at byte 3600", ("begins at byte 0", "cut")),
     ("packets good.opus --raw u32be", "good.opus: no Opus packet at byte 0", ("framed",)),
     # Archives.
     ("archive import kept.zarr good.wav", "recording 'good' already", ("another name",)),
