@@ -24,7 +24,6 @@ def pcm(path: Path) -> Path:
     ("container", "codec", "found"),
     [
         ("ogg", "libopus", FileFormat.OGG_OPUS),
-        ("ogg", "libvorbis", FileFormat.OGG),
         ("webm", "libopus", FileFormat.WEBM),
         ("matroska", "libopus", FileFormat.MATROSKA),
         ("mp4", "libopus", FileFormat.MP4),

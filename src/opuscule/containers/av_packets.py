@@ -132,6 +132,10 @@ class AvReader:
         self.vendor = next((v for k, v in tags.items() if k.lower() == "encoder"), "")
         self._end_samples = self._last_end = self._end_trim = 0
         self._invalid_packets = self._invalid_bytes = self._packets = 0
+        self._promised_packets = self._promised_samples = 0
+        if self._kind is not FileFormat.MPEG_TS:  # FFmpeg makes its up
+            self._promised_packets = caf.packets if caf else stream.frames
+            self._promised_samples = (self._container.duration or 0) * MEDIA_RATE // 1_000_000
         self._lost_at_end: int | None = None
         self._damage = False
         self._caf = caf
@@ -258,16 +262,10 @@ class AvReader:
         """
         if not self._finished or self._damage or self._lost_at_end is not None:
             return True
-        if self._kind is FileFormat.MPEG_TS:
-            return False
-        promised = self._caf.packets if self._caf else self._stream.frames
-        if promised:
-            return self._packets + self._invalid_packets < promised
-        if self._container.duration is None:
-            return False
+        if self._promised_packets:
+            return self._packets + self._invalid_packets < self._promised_packets
         # Matroska's duration is rounded, and may count from the pre-skip or from 0.
-        promised_samples = self._container.duration * MEDIA_RATE // 1_000_000
-        return self._last_end + MEDIA_RATE // 10 < promised_samples
+        return self._last_end + MEDIA_RATE // 10 < self._promised_samples
 
     @property
     def skipped(self) -> dict[str, tuple[int, int]]:
