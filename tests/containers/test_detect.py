@@ -1,4 +1,5 @@
 import io
+import os
 from pathlib import Path
 
 import av
@@ -10,6 +11,7 @@ from opuscule.codec import StreamEncoder
 from opuscule.containers.detect import HEAD_BYTES, FileFormat, detect, detect_file
 from opuscule.containers.ogg import OggWriter
 from opuscule.containers.wav import WavWriter
+from opuscule.errors import UnsupportedFormatError
 
 pytestmark = pytest.mark.row("Z2")
 
@@ -94,3 +96,13 @@ def test_real_recordings(shared_data: Path) -> None:
     for path in (shared_data / "field").glob("*.wav"):
         assert detect_file(path) is FileFormat.WAV
     assert HEAD_BYTES >= 5 * 188
+
+
+def test_a_pipe_is_refused_before_anything_is_taken_out_of_it() -> None:
+    reading, writing = os.pipe()
+    with open(reading, "rb") as end, open(writing, "wb") as other:  # noqa: PTH123 - descriptors
+        other.write(b"OggS")
+        other.flush()
+        with pytest.raises(UnsupportedFormatError, match="is a pipe"):
+            detect_file(f"/dev/fd/{reading}")
+        assert end.read(4) == b"OggS"

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from opuscule.containers.riff import is_wav
+from opuscule.errors import UnsupportedFormatError
 
 __all__ = ["HEAD_BYTES", "FileFormat", "detect", "detect_file"]
 
@@ -101,9 +102,12 @@ def detect_file(path: str | os.PathLike[str]) -> FileFormat:
     """Say what the file at ``path`` is.
 
     Raises:
+        UnsupportedFormatError: it is a pipe, which looking would take the beginning out of.
         OSError: it cannot be read.
     """
     with Path(path).open("rb") as file:
+        if not file.seekable():
+            raise UnsupportedFormatError(f"{path} is a pipe; write it into a file first")
         return detect(file.read(HEAD_BYTES))
 
 

@@ -17,13 +17,12 @@ _MAX_CHUNKS = 4096
 
 
 def parse_opus_head(head: bytes) -> StreamFormat:
-    """Read an OpusHead (RFC 7845 §5.1): CodecPrivate of Matroska, ``dOps`` of MP4 as FFmpeg gives
-    it.
+    """Read an OpusHead (RFC 7845 §5.1), as Matroska has it and FFmpeg gives MP4's ``dOps``.
 
     Raises:
         FormatError: it is none, or of a version that cannot be read.
         UnsupportedFormatError: it has more than two channels, or several streams.
-    """  # noqa: D205 - one sentence
+    """
     if len(head) < _HEAD.size:
         raise FormatError(f"OpusHead of {len(head)} bytes; expected at least {_HEAD.size}")
     magic, version, channels, pre_skip, rate, gain, family = _HEAD.unpack_from(head)
