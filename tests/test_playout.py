@@ -3,6 +3,7 @@
 import functools
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -243,7 +244,7 @@ def test_losses_alone_keep_the_length(data: st.DataObject) -> None:
     assert sum(s.samples for s in log if s.origin == "received") == stats.received_samples
 
 
-def play_all(source: Stream, gone: set[int], **options: int) -> tuple[Playout, list[PlayedSpan]]:
+def play_all(source: Stream, gone: set[int], **options: Any) -> tuple[Playout, list[PlayedSpan]]:
     playout = Playout(source.format, **options)
     for packet in source.packets:
         if packet.sequence not in gone:
@@ -496,7 +497,7 @@ def test_jitter_follows_rfc_3550() -> None:
         ({"target_delay_ms": 200, "max_buffer_ms": 100}, "target_delay_ms is 200"),
     ],
 )
-def test_wrong_settings_are_named(options: dict[str, int], words: str) -> None:
+def test_wrong_settings_are_named(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidArgumentError, match=words):
         Playout(stream().format, **options)
 

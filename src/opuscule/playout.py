@@ -65,12 +65,15 @@ class Playout:
     """One stream on its way to an ear.
 
     Args:
-        stream: the format that the sender announced.
+        stream: the format that the sender announced; its gain is applied (RFC 7845 §5.1).
         rate: output rate, an Opus rate.
         channels: output channels, 1 or 2.
         target_delay_ms: how long the first packet is held back, which is the jitter it bears.
         max_buffer_ms: the most audio that waits, 20 to 60,000; beyond it the oldest is given up.
         complexity: of the decoder, 0 to 10; see :class:`opuscule.codec.Decoder`.
+        begin: media time in 48 kHz samples and sequence at which the stream begins: what is missing
+            after them was lost. None if that is not known: a stream whose first packet lies more
+            than a second in was joined under way, and begins with it.
 
     Raises:
         InvalidArgumentError: a value is out of its range.
@@ -85,6 +88,7 @@ class Playout:
         target_delay_ms: int = 60,
         max_buffer_ms: int = 10_000,
         complexity: int = 5,
+        begin: tuple[int, int] | None = None,
     ) -> None:
         self.rate = rate
         self.channels = channels
@@ -95,6 +99,8 @@ class Playout:
             pre_skip_samples=stream.pre_skip_samples,
             target_delay_ms=target_delay_ms,
             max_buffer_ms=max_buffer_ms,
+            gain_q8=stream.gain_q8,
+            begin=begin,
         )
 
     def push(self, packet: Packet, now: float, *, discontinuity: bool = False) -> Pushed:
@@ -158,13 +164,23 @@ class StreamDecoder:
         rate: output rate, an Opus rate.
         channels: output channels, 1 or 2.
         complexity: of the decoder, 0 to 10.
+        first_samples: media time at which the stream begins, in 48 kHz samples; the first sample
+            that comes out is this one, or the first after the pre-skip.
+        first_sequence: sequence number at which it begins.
 
     Raises:
         UnsupportedFormatError: its packets hold several Opus streams.
     """
 
     def __init__(
-        self, stream: StreamFormat, *, rate: int = 48_000, channels: int = 1, complexity: int = 5
+        self,
+        stream: StreamFormat,
+        *,
+        rate: int = 48_000,
+        channels: int = 1,
+        complexity: int = 5,
+        first_samples: int = 0,
+        first_sequence: int = 0,
     ) -> None:
         if not stream.is_single:
             raise UnsupportedFormatError(
@@ -179,8 +195,9 @@ class StreamDecoder:
             target_delay_ms=0,
             max_buffer_ms=60_000,
             complexity=complexity,
+            begin=(first_samples, first_sequence),
         )
-        self._pre_skip_samples = stream.pre_skip_samples
+        self._first_samples = max(stream.pre_skip_samples, first_samples)
         self._pulled_samples = 0
 
     @property
@@ -204,7 +221,7 @@ class StreamDecoder:
         return self._pull_to(end_samples)
 
     def _pull_to(self, time_samples: int) -> Iterator[bytes]:
-        valid_samples = max(0, time_samples - self._pre_skip_samples)
+        valid_samples = max(0, time_samples - self._first_samples)
         missing = from_media_samples(valid_samples, self._playout.rate) - self._pulled_samples
         while missing > 0:
             samples = min(missing, _PIECE_SAMPLES)

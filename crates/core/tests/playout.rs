@@ -14,6 +14,8 @@ fn config() -> PlayoutConfig {
         channels: 1,
         complexity: 0,
         pre_skip: 312,
+        gain_q8: 0,
+        begin: None,
         target_delay_ms: 0,
         max_buffer_ms: 10_000,
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use opuscule_core::conceal::{Concealer, Origin};
 use opuscule_core::opus::{Decoder, Dred, Error, Layout, Sample, Value};
 use pyo3::buffer::Element;
 use pyo3::prelude::*;
@@ -9,15 +10,42 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::pcm::Target;
+use crate::playout::origin_name;
 use crate::{errors, pcm, settings};
 
 struct Inner {
     decoder: Decoder,
     /// Made when first asked for: most decoders never meet DRED.
     dred: Option<Dred>,
+    /// Made for the first gap.
+    concealer: Option<Concealer>,
+    complexity: u8,
 }
 
 impl Inner {
+    /// The complexity for concealment; of several streams none can be rebuilt from DRED.
+    fn concealing(&self) -> u8 {
+        if self.decoder.is_single() {
+            self.complexity
+        } else {
+            0
+        }
+    }
+
+    /// A concealer that goes on where this one's is, for its complexity.
+    fn continued(&self) -> Result<Option<Concealer>, Error> {
+        self.concealer
+            .as_ref()
+            .map(|concealer| concealer.continued(self.decoder.rate(), self.concealing()))
+            .transpose()
+    }
+
+    fn on_received(&mut self) {
+        if let Some(concealer) = &mut self.concealer {
+            concealer.on_received();
+        }
+    }
+
     /// Parses a packet's redundancy; returns its reach.
     fn parse_dred(&mut self, packet: &[u8]) -> Result<usize, Error> {
         let dred = match &mut self.dred {
@@ -27,6 +55,9 @@ impl Inner {
         Ok(dred.parse(packet))
     }
 }
+
+/// Samples and what they were made from, oldest first.
+type Spans = Vec<(usize, &'static str)>;
 
 #[pyclass(name = "Decoder", module = "opuscule._native", frozen)]
 struct PyDecoder {
@@ -43,6 +74,12 @@ struct Decode<'a>(&'a [u8]);
 struct DecodeMany(Vec<PyBackedBytes>);
 struct DecodeFec<'a>(&'a [u8]);
 struct Conceal(usize);
+struct ConcealGap<'a> {
+    missing: usize,
+    following: &'a [PyBackedBytes],
+    spans: &'a mut Vec<(usize, Origin)>,
+    carried: &'a mut usize,
+}
 struct DecodeDred<'a> {
     packet: &'a [u8],
     offset: usize,
@@ -51,13 +88,19 @@ struct DecodeDred<'a> {
 
 impl Work for Decode<'_> {
     fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
-        inner.decoder.decode(self.0, out)
+        let samples = inner.decoder.decode(self.0, out)?;
+        inner.on_received();
+        Ok(samples)
     }
 }
 
 impl Work for DecodeMany {
     fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
-        inner.decoder.decode_many(&self.0, out)
+        let samples = inner.decoder.decode_many(&self.0, out)?;
+        if !self.0.is_empty() {
+            inner.on_received();
+        }
+        Ok(samples)
     }
 }
 
@@ -73,10 +116,30 @@ impl Work for Conceal {
     }
 }
 
+impl Work for ConcealGap<'_> {
+    fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
+        let complexity = inner.concealing();
+        let concealer = match &mut inner.concealer {
+            Some(concealer) => concealer,
+            none => none.insert(Concealer::new(inner.decoder.rate(), complexity)?),
+        };
+        // The packets of several streams have nothing for it, and are not parsed alike.
+        let following = if inner.decoder.is_single() {
+            self.following
+        } else {
+            &[]
+        };
+        let following: Vec<&[u8]> = following.iter().map(AsRef::as_ref).collect();
+        *self.spans = concealer.fill_lost(&mut inner.decoder, self.missing, &following, out)?;
+        *self.carried = concealer.carried_samples();
+        Ok(self.spans.iter().map(|(samples, _)| samples).sum())
+    }
+}
+
 impl Work for DecodeDred<'_> {
     fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
         inner.parse_dred(self.packet)?;
-        let Inner { decoder, dred } = inner;
+        let Inner { decoder, dred, .. } = inner;
         let Some(dred) = dred else { return Ok(0) };
         dred.decode(decoder, self.offset, self.samples, out)
     }
@@ -152,6 +215,8 @@ impl PyDecoder {
             inner: Mutex::new(Inner {
                 decoder,
                 dred: None,
+                concealer: None,
+                complexity: settings::number("complexity", complexity)?,
             }),
             float: float_output,
         })
@@ -162,17 +227,29 @@ impl PyDecoder {
         let mut inner = errors::enter(&self.inner)?;
         // On another one first, so that nothing is changed when one of them is refused.
         let mut changed = inner.decoder.clone();
+        let mut complexity = inner.complexity;
         for (name, value) in &changes {
-            changed.set(name, value.as_value()).map_err(errors::codec)?;
+            let value = value.as_value();
+            changed.set(name, value).map_err(errors::codec)?;
+            if let ("complexity", Value::Number(number)) = (name.as_str(), value) {
+                complexity = settings::number("complexity", number)?;
+            }
         }
         inner.decoder = changed;
+        if inner.complexity != complexity {
+            inner.complexity = complexity;
+            inner.concealer = inner.continued().map_err(errors::codec)?;
+        }
         Ok(())
     }
 
     fn copy(&self) -> PyResult<Self> {
+        let inner = errors::enter(&self.inner)?;
         let inner = Inner {
-            decoder: errors::enter(&self.inner)?.decoder.clone(),
+            decoder: inner.decoder.clone(),
             dred: None,
+            concealer: inner.continued().map_err(errors::codec)?,
+            complexity: inner.complexity,
         };
         Ok(Self {
             inner: Mutex::new(inner),
@@ -231,6 +308,29 @@ impl PyDecoder {
         self.work(py, Conceal(samples))
     }
 
+    /// Returns the PCM, what its samples were made from, and how many samples are still owed.
+    fn conceal_gap<'py>(
+        &self,
+        py: Python<'py>,
+        missing: usize,
+        following: Vec<PyBackedBytes>,
+    ) -> PyResult<(Bound<'py, PyBytes>, Spans, usize)> {
+        let mut spans = Vec::new();
+        let mut carried = 0;
+        let work = ConcealGap {
+            missing,
+            following: &following,
+            spans: &mut spans,
+            carried: &mut carried,
+        };
+        let pcm = self.work(py, work)?;
+        let named = spans
+            .into_iter()
+            .map(|(samples, origin)| (samples, origin_name(origin)))
+            .collect();
+        Ok((pcm, named, carried))
+    }
+
     fn decode_dred<'py>(
         &self,
         py: Python<'py>,
@@ -265,10 +365,9 @@ impl PyDecoder {
     }
 
     fn reset(&self) -> PyResult<()> {
-        errors::enter(&self.inner)?
-            .decoder
-            .reset()
-            .map_err(errors::codec)
+        let mut inner = errors::enter(&self.inner)?;
+        inner.concealer = None;
+        inner.decoder.reset().map_err(errors::codec)
     }
 }
 

@@ -18,7 +18,7 @@ struct PyPlayout {
     channels: usize,
 }
 
-fn origin_name(origin: Origin) -> &'static str {
+pub(crate) fn origin_name(origin: Origin) -> &'static str {
     match origin {
         Origin::Received => "received",
         Origin::Fec => "fec",
@@ -31,7 +31,8 @@ fn origin_name(origin: Origin) -> &'static str {
 #[pymethods]
 impl PyPlayout {
     #[new]
-    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms))]
+    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms, gain_q8=0, begin=None))]
+    #[expect(clippy::too_many_arguments, reason = "one per setting, by keyword")]
     fn new(
         rate: u32,
         channels: u8,
@@ -39,6 +40,8 @@ impl PyPlayout {
         pre_skip_samples: u32,
         target_delay_ms: i64,
         max_buffer_ms: i64,
+        gain_q8: i16,
+        begin: Option<(i64, i64)>,
     ) -> PyResult<Self> {
         let out_of_range = || {
             errors::argument(format!(
@@ -56,6 +59,8 @@ impl PyPlayout {
             channels,
             complexity,
             pre_skip: pre_skip_samples,
+            gain_q8,
+            begin,
             target_delay_ms: target,
             max_buffer_ms: most,
         };

@@ -72,12 +72,13 @@ class RecordingWriter:
         self._index = IndexBuilder()
         self._hash = hashlib.sha256()
         self._lock = _lock_archive(self._root)
+        self._incoming = self._root / ".incoming"
+        self._place = self._incoming / name  # where nothing is, until it is made
         try:
-            self._incoming = self._root / ".incoming"
             self._place = _make_place(self._incoming, name)
             self._payload = (self._place / "payload").open("w+b")
-        except BaseException:
-            _unlock(self._lock)
+        except BaseException:  # Ctrl-C, too
+            self._remove()
             raise
 
     @property
@@ -96,6 +97,34 @@ class RecordingWriter:
         if isinstance(item, Packet):
             self._hash.update(item.data)
             self._payload.write(item.data)
+
+    def add_packets(
+        self,
+        payload: bytes,
+        lengths: Sequence[int],
+        durations_samples: Sequence[int],
+        start_samples: int,
+    ) -> None:
+        """Add packets that follow on one another without a gap, many at once.
+
+        Args:
+            payload: the packets, end to end.
+            lengths: bytes of each.
+            durations_samples: what each decodes to, in 48 kHz samples.
+            start_samples: media time at which the first begins.
+
+        Raises:
+            InvalidArgumentError: as for :meth:`add`, or the lengths are not those of the payload.
+            OSError: there is no room.
+        """
+        if len(lengths) != len(durations_samples) or sum(lengths) != len(payload):
+            raise InvalidArgumentError(
+                f"{len(lengths)} lengths of {sum(lengths)} bytes and {len(durations_samples)} "
+                f"durations for {len(payload)} bytes; expected one of each for every packet"
+            )
+        self._index.add_packets(lengths, durations_samples, start_samples)
+        self._hash.update(payload)
+        self._payload.write(payload)
 
     def finish(
         self,
@@ -183,6 +212,9 @@ class RecordingWriter:
 
     def _clean_up(self) -> None:
         self._payload.close()
+        self._remove()
+
+    def _remove(self) -> None:
         shutil.rmtree(self._place, ignore_errors=True)
         with contextlib.suppress(OSError):  # others may be at work in it
             self._incoming.rmdir()

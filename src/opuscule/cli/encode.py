@@ -23,9 +23,13 @@ def encode(
     target: Annotated[
         Path | None, typer.Argument(help="The file to write; SOURCE with .opus if left out.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="'voice' or 'archive'.")] = "voice",
+    preset: Annotated[
+        str,
+        typer.Option(help="'archive', 'deep', 'music', 'voice', 'voice_lossy' or 'voice_low_cpu'."),
+    ] = "voice",
     bitrate: Annotated[
-        int | None, typer.Option(help="Bits a second, 500 to 512000; the preset's if left out.")
+        int | None,
+        typer.Option(help="Bits a second, 500 to 750000 a channel; the preset's if left out."),
     ] = None,
     frame_ms: Annotated[float, typer.Option(help="Audio per packet, 2.5 to 120 ms.")] = 20,
     rate: int | None = rate_option,
@@ -60,14 +64,14 @@ def encode(
 
 
 def decode(
-    source: Annotated[Path, typer.Argument(help="An Ogg Opus file.", readable=False)],
+    source: Annotated[Path, typer.Argument(help="A file of Opus packets.", readable=False)],
     target: Annotated[
         Path | None, typer.Argument(help="The WAV file to write; SOURCE with .wav if left out.")
     ] = None,
     rate: Annotated[int, typer.Option(help="8000, 12000, 16000, 24000 or 48000 Hz.")] = 48_000,
     json: bool = json_option,
 ) -> None:
-    """Decode an Ogg Opus file to WAV."""
+    """Decode a file of Opus to WAV."""
     from opuscule.transcode import decode_file
 
     target = target or source.with_suffix(".wav")

@@ -10,6 +10,7 @@ on two threads use two cores.
 """
 
 from opuscule._native import libopus_version, packet_duration
+from opuscule.codec.concealment import Concealed, ConcealedSpan, Means
 from opuscule.codec.decoder import Decoder, DecoderSettings
 from opuscule.codec.encoder import Encoder
 from opuscule.codec.pcm import Buffer, Pcm, as_pcm
@@ -43,10 +44,13 @@ __all__ = [
     "Application",
     "Bandwidth",
     "Buffer",
+    "Concealed",
+    "ConcealedSpan",
     "Decoder",
     "DecoderSettings",
     "Encoder",
     "EncoderSettings",
+    "Means",
     "Pcm",
     "SampleFormat",
     "SettingsOverrides",

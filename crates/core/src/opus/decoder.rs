@@ -3,7 +3,8 @@
 use super::raw::{self, Query, RawDecoder, Sample};
 use super::settings::{self, Value, bandwidth_word};
 use super::{Error, Layout, MAX_PACKET_MS, check_rate};
-use crate::{MEDIA_RATE, packet};
+use crate::MEDIA_RATE;
+use crate::packet::{self, Mode, Toc};
 
 /// Decodes packets to PCM and fills in for those that are missing.
 ///
@@ -14,6 +15,8 @@ use crate::{MEDIA_RATE, packet};
 pub struct Decoder {
     pub(super) raw: RawDecoder,
     rate: u32,
+    /// The last packet was CELT, on which libopus builds no FEC: it conceals and says nothing.
+    after_celt: bool,
 }
 
 impl Decoder {
@@ -34,8 +37,11 @@ impl Decoder {
     pub fn of(rate: u32, layout: &Layout) -> Result<Self, Error> {
         check_rate(rate)?;
         layout.check()?;
-        let raw = RawDecoder::new(rate, layout)?;
-        Ok(Self { raw, rate })
+        Ok(Self {
+            raw: RawDecoder::new(rate, layout)?,
+            rate,
+            after_celt: false,
+        })
     }
 
     /// Output rate in Hz.
@@ -48,6 +54,12 @@ impl Decoder {
     #[must_use]
     pub fn channels(&self) -> usize {
         self.raw.channels()
+    }
+
+    /// Whether packets hold one stream, which alone can have FEC and DRED here.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.raw.is_single()
     }
 
     /// Changes `complexity` (0 to 10), `gain_q8` (1/256 dB), `phase_inversion` (0, 1) or
@@ -98,6 +110,7 @@ impl Decoder {
     /// # Errors
     /// [`Error::Codec`] should libopus refuse.
     pub fn reset(&mut self) -> Result<(), Error> {
+        self.after_celt = false;
         self.raw.reset()
     }
 
@@ -122,7 +135,7 @@ impl Decoder {
     /// [`Error::Packet`] when it is no Opus packet; nothing is appended then.
     pub fn decode<T: Sample>(&mut self, packet: &[u8], out: &mut Vec<T>) -> Result<usize, Error> {
         let samples = self.packet_samples(packet)?;
-        self.append(samples, out, |raw, room| {
+        let decoded = self.append(samples, out, |raw, room| {
             // libopus does not say which rule was broken. The packets of several streams begin with
             // self-delimited ones, which this parser is not for.
             let single = raw.is_single();
@@ -133,7 +146,9 @@ impl Decoder {
                     error
                 }
             })
-        })
+        })?;
+        self.after_celt = Toc(packet[0]).mode() == Mode::Celt;
+        Ok(decoded)
     }
 
     /// Decodes packets one after the other, appending to `out`; returns the samples per channel.
@@ -168,10 +183,11 @@ impl Decoder {
     }
 
     /// Samples per channel that `next`'s in-band FEC can rebuild: its first frame's length before
-    /// it, or 0 when it carries none. Of several streams none is told, and so none is used.
+    /// it, or 0 when it carries none, or when what was decoded last was CELT: libopus takes up FEC
+    /// only after SILK. Of several streams none is told, and so none is used.
     #[must_use]
     pub fn fec_samples(&self, next: &[u8]) -> usize {
-        if self.raw.is_single() && raw::has_lbrr(next) {
+        if self.raw.is_single() && !self.after_celt && raw::has_lbrr(next) {
             raw::samples_per_frame(next, self.rate)
         } else {
             0
@@ -182,12 +198,12 @@ impl Decoder {
     /// be decoded after it. Appends [`Self::fec_samples`] samples.
     ///
     /// # Errors
-    /// [`Error::Argument`] when `next` carries no FEC: libopus would silently conceal instead.
+    /// [`Error::Argument`] when [`Self::fec_samples`] is 0: libopus would silently conceal instead.
     pub fn decode_fec<T: Sample>(&mut self, next: &[u8], out: &mut Vec<T>) -> Result<usize, Error> {
         let samples = self.fec_samples(next);
         if samples == 0 {
             return Err(Error::argument(
-                "the packet carries no in-band FEC: conceal instead",
+                "the packet carries no in-band FEC that can be used: conceal instead",
             ));
         }
         self.append(samples, out, |raw, room| raw.decode(Some(next), room, true))

@@ -15,6 +15,8 @@ pub use dred::Dred;
 pub use encoder::{Encoder, MAX_ENCODED_BYTES};
 pub use error::Error;
 pub use layout::Layout;
+#[doc(hidden)]
+pub use raw::reference;
 pub use raw::{Sample, version};
 pub use settings::{EncoderSettings, Setting, Value};
 

@@ -49,9 +49,13 @@ pub struct Playout<T> {
 
 impl<T: Sample> Playout<T> {
     /// # Errors
-    /// [`Error::Argument`] when rate, channels or complexity are out of range.
+    /// [`Error::Argument`] when rate, channels, complexity or beginning are out of range.
     pub fn new(config: PlayoutConfig) -> Result<Self, Error> {
-        let decoder = Decoder::new(config.rate, config.channels, config.complexity)?;
+        let mut decoder = Decoder::new(config.rate, config.channels, config.complexity)?;
+        decoder.set_gain_q8(config.gain_q8)?;
+        if let Some((time, sequence)) = config.begin {
+            check_position(time, sequence)?;
+        }
         let scale = i64::from(MEDIA_RATE / config.rate);
         Ok(Self {
             concealer: Concealer::new(config.rate, config.complexity)?,
@@ -118,7 +122,10 @@ impl<T: Sample> Playout<T> {
     pub fn is_finished(&self) -> bool {
         let over = match (&self.position, &self.end) {
             (Some(position), Some(end)) => position.time >= end.time,
-            (None, Some(_)) => self.buffer.len() == 0,
+            (None, Some(end)) => {
+                let lost = self.config.begin.is_some_and(|(time, _)| time < end.time);
+                self.buffer.len() == 0 && !lost
+            }
             (_, None) => false,
         };
         over && self.pending.len() == 0
@@ -212,6 +219,9 @@ impl<T: Sample> Playout<T> {
 
     /// Where the stream begins, as far as the packets at hand tell.
     fn start(&self) -> Option<Position> {
+        if let Some((time, sequence)) = self.config.begin {
+            return Some(Position { time, sequence });
+        }
         let (time, first) = self.buffer.first()?;
         let joined = time > i64::from(JOINED_MS * (MEDIA_RATE / 1000));
         Some(if joined {
@@ -227,10 +237,13 @@ impl<T: Sample> Playout<T> {
 
     /// Where to begin, once the first packet has been held back long enough.
     pub(super) fn begin(&self, now_us: i64) -> Option<Position> {
+        if self.end.is_some() {
+            return self.start();
+        }
         let held_us = now_us.saturating_sub(self.first_arrival_us?);
         let span_us = self.buffer.span() * 1000 / i64::from(MEDIA_RATE / 1000);
         let target = self.delay.target_us();
-        if self.end.is_none() && held_us < target && span_us < target {
+        if held_us < target && span_us < target {
             return None;
         }
         self.start()

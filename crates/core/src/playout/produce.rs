@@ -31,9 +31,10 @@ impl<T: Sample> Playout<T> {
             }
             (Some((at, ..)), _) if at == time => self.decode_first(),
             (Some((at, next_sequence, jump)), _) => {
-                let missing = match next_sequence > sequence {
-                    true => Missing::Lost,
-                    false if jump => Missing::Jump,
+                // As an archive says it: a source that jumped lost nothing, whatever numbers lack.
+                let missing = match jump {
+                    true => Missing::Jump,
+                    false if next_sequence > sequence => Missing::Lost,
                     false => Missing::Unsent,
                 };
                 self.fill_gap(time, at, missing)
@@ -65,7 +66,9 @@ impl<T: Sample> Playout<T> {
         {
             // Its table of contents was sound and its body is not: conceal it like a lost one.
             let samples = packet.duration / self.scale;
-            self.stats.packets_lost += 1;
+            let before = self.position.as_ref().map_or(0, |p| p.sequence);
+            let lost = packet.sequence + 1 - before;
+            self.stats.packets_lost += u64::try_from(lost).unwrap_or(0).max(1);
             return self.conceal_samples(time, samples, packet.sequence + 1);
         }
         let position = self.position.get_or_insert(Position {

@@ -13,6 +13,7 @@
 mod decoder;
 mod dred;
 mod encoder;
+pub mod reference;
 
 use std::ffi::{CStr, c_int};
 
