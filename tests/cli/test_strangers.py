@@ -69,6 +69,7 @@ def upgrade_and_hang_up(connection: socket.socket) -> None:
         (after_upgrade(b"\x81\x05{bad}"), "malformed text message"),
         (after_upgrade(b"\x81\x02[]"), "malformed text message"),
         (after_upgrade(b"\x82\x05\x00\x01\x02\x03\x04"), "got audio"),
+        (after_upgrade(b"\x01\x01[\x80\x01]"), "malformed text message"),
         (after_upgrade(b"\x80\x02[]"), "fragment of no message"),
         (after_upgrade(b"\x82\x7f" + b"\x7f" * 8), "no WebSocket frame"),
     ],

@@ -18,7 +18,7 @@ struct PyPlayout {
     channels: usize,
 }
 
-fn origin_name(origin: Origin) -> &'static str {
+pub(crate) fn origin_name(origin: Origin) -> &'static str {
     match origin {
         Origin::Received => "received",
         Origin::Fec => "fec",

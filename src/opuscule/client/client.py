@@ -99,15 +99,15 @@ class Client:
             ConcurrentUseError: another turn is not over.
             DeviceError: source or sink failed.
         """
-        if self._turn:
-            raise ConcurrentUseError("a turn is not over; connect once more to speak meanwhile")
-        if self._over:
-            raise LinkClosedError(f"the connection ended: {self._fault}")
         if not 0 <= target_delay_ms <= MAX_DELAY_MS:
             # Said before anything is: the answer's playout would only notice when it begins.
             raise InvalidArgumentError(
                 f"target_delay_ms is {target_delay_ms}; expected 0 to {MAX_DELAY_MS}"
             )
+        if self._turn:
+            raise ConcurrentUseError("a turn is not over; connect once more to speak meanwhile")
+        if self._over:
+            raise LinkClosedError(f"the connection ended: {self._fault}")
         turn = Turn(
             self.link,
             self.shell,

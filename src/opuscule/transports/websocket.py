@@ -71,9 +71,9 @@ class WebSocketShell(picows.WSListener):
         self._writable = asyncio.Event()
         self._writable.set()
         self._fault: Exception | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._fragments: tuple[bool, bytearray] | None = None
         self._told = False
-        self._watch: asyncio.Task[None] | None = None
         self.closed = asyncio.Event()
         """Set when the socket is gone."""
 
