@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from opuscule.codec import Buffer
-from opuscule.errors import OpusculeError
+from opuscule.errors import LinkClosedError
 from opuscule.packets import Packet, StreamFormat
 from opuscule.playout import PlayoutStats, StreamDecoder
 
@@ -96,7 +96,7 @@ class Utterance:
         """Return all of it, int16 mono at :attr:`rate`, once it has been said.
 
         Raises:
-            OpusculeError: the device was cut off before the end.
+            LinkClosedError: the device was cut off, or stopped, before the end.
         """
         return b"".join([piece async for piece in self])
 
@@ -104,7 +104,7 @@ class Utterance:
         """Give int16 pieces as they arrive.
 
         Raises:
-            OpusculeError: the device was cut off before the end.
+            LinkClosedError: the device was cut off, or stopped, before the end.
         """
         while True:
             while self._waiting:
@@ -119,7 +119,7 @@ class Utterance:
                     await asyncio.sleep(0)
                 return
             if self._fault:
-                raise OpusculeError(f"the utterance was cut off: {self._fault}")
+                raise LinkClosedError(f"the utterance was cut off: {self._fault}")
             self._arrived.clear()
             await self._arrived.wait()
 

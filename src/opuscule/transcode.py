@@ -4,14 +4,15 @@
 ``decode_file`` are what the commands of these names do.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from opuscule.codec import EncoderSettings, StreamEncoder
 from opuscule.containers.media import open_pcm
-from opuscule.containers.ogg import OggReader, OggWriter
+from opuscule.containers.ogg import OggLink, OggWriter, read_links
 from opuscule.containers.pcm import PcmReader, SampleFormat
 from opuscule.containers.wav import WavWriter
 from opuscule.errors import FormatError, InvalidArgumentError, UnsupportedFormatError
@@ -46,14 +47,17 @@ def is_ogg(path: str | os.PathLike[str]) -> bool:
 
 
 class OpusReader(PcmReader):
-    """An Ogg Opus file as PCM, holes concealed.
+    """An Ogg Opus file as PCM: chained streams one after the other, holes concealed, gain applied.
+
+    Streams that are chained to the first may have other numbers of channels; they are mixed to its.
 
     Args:
         path: the file.
         rate: of the samples, an Opus rate.
 
     Raises:
-        FormatError: it is no Ogg Opus file, or is damaged beyond its headers.
+        FormatError: it is no Ogg Opus file, or is damaged in its headers; for a stream chained to
+            the first one, while iterating.
         FileNotFoundError, IsADirectoryError, PermissionError: see
             :func:`opuscule.files.check_input`.
     """
@@ -62,13 +66,15 @@ class OpusReader(PcmReader):
         self._file = check_input(path).open("rb")
         try:
             try:
-                self._ogg = OggReader(self._file)
+                self._links = read_links(self._file)
+                first = next(self._links)
             except FormatError as error:
                 raise type(error)(f"{os.fspath(path)}: {error}") from error
             self._rate = check_rate(rate)
-            self.stream = self._ogg.format
-            self._decoder = StreamDecoder(self.stream, rate=rate, channels=self.channels)
-            self._blocks = self._decode()
+            self._comments = first.comments
+            self.stream = first.format
+            self._done: list[StreamDecoder] = []
+            self._blocks = self._decode(first)
         except BaseException:
             self._file.close()
             raise
@@ -95,25 +101,30 @@ class OpusReader(PcmReader):
 
     @property
     def comments(self) -> tuple[tuple[str, str], ...]:
-        """The file's tags."""
-        return self._ogg.comments
+        """The tags of the file's first stream."""
+        return self._comments
 
     @property
     def stats(self) -> PlayoutStats:
         """What the samples so far were made from."""
-        return self._decoder.stats
+        parts = [decoder.stats for decoder in self._done]
+        names = [field.name for field in fields(PlayoutStats)]
+        return PlayoutStats(**{n: sum(getattr(part, n) for part in parts) for n in names})
 
-    def _decode(self) -> Iterator[bytes]:
-        sequence = 0
-        for item in self._ogg:
-            if isinstance(item, Gap):
-                # One number stands for whatever was lost: a gap in time alone would be a pause.
+    def _decode(self, first: OggLink) -> Iterator[bytes]:
+        for link in itertools.chain([first], self._links):
+            decoder = StreamDecoder(link.format, rate=self._rate, channels=self.channels)
+            self._done.append(decoder)
+            sequence = 0
+            for item in link:
+                if isinstance(item, Gap):
+                    # One number stands for whatever was lost: a gap in time alone would be a pause.
+                    sequence += 1
+                    continue
+                packet = Packet(sequence, item.time_samples, item.duration_samples, item.data)
                 sequence += 1
-                continue
-            packet = Packet(sequence, item.time_samples, item.duration_samples, item.data)
-            sequence += 1
-            yield from self._decoder.push(packet)
-        yield from self._decoder.finish(self._ogg.end_samples, sequence)
+                yield from decoder.push(packet)
+            yield from decoder.finish(link.end_samples, sequence)
 
     def __iter__(self) -> Iterator[bytes]:
         return self._blocks

@@ -4,15 +4,22 @@ mod common;
 
 use common::*;
 use opuscule_core::ogg::opus::{Head, HeaderError, Tags};
-use opuscule_core::ogg::page::{PageHeader, write_page};
 use opuscule_core::ogg::reader::{Item, OggError, SkipReason};
 
 #[test]
 fn a_plain_stream() {
     let (items, result) = read(&voice_pages(3, 0, &[], 500));
     assert_eq!(result, Ok(()));
-    assert_eq!(items[0], Item::Head(head()));
-    assert_eq!(items[1], Item::Tags(tags()));
+    let link = Item::Link {
+        serial: SERIAL,
+        offset_bytes: 0,
+    };
+    let start = Item::Start {
+        granule: 0,
+        offset_bytes: 47 + 28 + tags().build().len() as u64,
+    };
+    let begin = [link, Item::Head(head()), Item::Tags(tags()), start];
+    assert_eq!(items[..4], begin);
     let expected: Vec<_> = (0..6).map(|i| (i * 960, voice(i as u8))).collect();
     assert_eq!(packets(&items), expected);
     assert_eq!(end(&items), Some((6 * 960 - 500, 0, false)));
@@ -36,6 +43,7 @@ fn lost_pages_are_gaps() {
         let (items, result) = read(&voice_pages(4, 0, lost, 100));
         assert_eq!(result, Ok(()));
         assert_eq!(gaps(&items), [gap]);
+        assert_eq!(skips(&items), [(0, SkipReason::MissingPages)]);
         assert_no_silent_hole(&items);
         assert_eq!(end(&items), Some((8 * 960 - 100, 0, false)));
     }
@@ -61,37 +69,44 @@ fn granule_positions_that_jump_are_gaps_and_those_behind_are_not_believed() {
     assert_eq!(gaps(&items), [(960, 4800)]);
     let times: Vec<_> = packets(&items).iter().map(|(time, _)| *time).collect();
     assert_eq!(times, [0, 5760, 6720, 7680]);
-    assert_eq!(skips(&items), [(0, SkipReason::GranuleBehind)]);
+    assert_eq!(
+        skips(&items),
+        [
+            (0, SkipReason::GranuleAhead),
+            (0, SkipReason::GranuleBehind)
+        ]
+    );
     assert_eq!(end(&items), Some((8640, 0, false)));
 }
 
 #[test]
 fn the_first_page_may_be_the_last() {
-    for (granule, outcome) in [
-        (500, Ok((500, 0))),
-        (960, Ok((960, 0))),
-        (1960, Ok((960, 1000))),
-    ]
-    .into_iter()
-    .chain([(311, Err(312))])
-    {
+    // §4.5: its end may be trimmed, and then not below the pre-skip.
+    for (granule, stop, start, sound) in [
+        (500, 500, 0, true),
+        (960, 960, 0, true),
+        (1960, 960, 1000, true),
+        (311, 311, 0, false),
+    ] {
         let mut mux = Mux::new();
         mux.page(&[&voice(0)], granule, true);
         let (items, result) = read(&mux.bytes);
-        assert_eq!(packets(&items), [(0, voice(0))], "delivered in any case");
-        match outcome {
-            Ok((stop, start)) => assert_eq!(end(&items), Some((stop, start, false))),
-            Err(least) => assert_eq!(result, Err(OggError::BadGranule { granule, least })),
-        }
+        assert_eq!(packets(&items), [(0, voice(0))]);
+        assert_eq!((end(&items), result), (Some((stop, start, false)), Ok(())));
+        let faults = [(0, SkipReason::BadStart)];
+        assert_eq!(skips(&items), faults[usize::from(sound)..]);
     }
-    // §4.3: below its own samples without being the last page, the stream is invalid.
-    let mut mux = Mux::new();
-    mux.page(&[&voice(0)], 959, false);
-    let error = OggError::BadGranule {
-        granule: 959,
-        least: 960,
-    };
-    assert_eq!(read(&mux.bytes).1, Err(error));
+}
+
+#[test]
+fn a_start_below_zero_is_read_and_reported() {
+    let bytes = voice_pages(3, -700, &[], 40);
+    let (items, result) = read(&bytes);
+    assert_eq!(result, Ok(()));
+    let expected: Vec<_> = (0..6).map(|i| (i * 960, voice(i as u8))).collect();
+    assert_eq!(packets(&items), expected);
+    assert_eq!(end(&items), Some((6 * 960 - 40, -700, false)));
+    assert_eq!(skips(&items), [(0, SkipReason::BadStart)]);
 }
 
 #[test]
@@ -107,47 +122,6 @@ fn last_pages_without_packets() {
     mux.page(&[], 0, true);
     let (items, result) = read(&mux.bytes);
     assert_eq!((end(&items), result), (Some((0, 0, false)), Ok(())));
-}
-
-#[test]
-fn other_streams_are_passed_over_and_a_second_opus_stream_is_an_error() {
-    let other = |first: bool, body: &[u8]| {
-        let mut bytes = Vec::new();
-        let header = PageHeader {
-            continued: false,
-            first,
-            last: false,
-            granule: 0,
-            serial: 7,
-            sequence: 0,
-        };
-        write_page(&mut bytes, &header, &[body.len() as u8], body);
-        bytes
-    };
-    let ours = voice_pages(2, 0, &[], 0);
-    let begin = other(true, b"\x01vorbis....");
-    let bytes = [&begin[..], &ours, &other(false, b"data")].concat();
-    let (items, result) = read(&bytes);
-    assert_eq!((packets(&items).len(), result), (4, Ok(())));
-    assert!(
-        skips(&items)
-            .iter()
-            .all(|(_, reason)| *reason == SkipReason::OtherStream)
-    );
-
-    let second = other(true, &head().build());
-    for chained in [true, false] {
-        let at = if chained { ours.len() } else { 27 + 1 + 19 };
-        let bytes = [&ours[..at], &second, &ours[at..]].concat();
-        let (items, result) = read(&bytes);
-        assert_eq!(result, Err(OggError::SecondStream(7)));
-        assert_eq!(packets(&items).len(), if chained { 4 } else { 0 });
-    }
-    let vorbis_only = [&begin[..], &other(false, b"data")].concat();
-    match read(&vorbis_only).1 {
-        Err(OggError::NoOpus(what)) => assert!(what.contains("vorbis"), "{what}"),
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]
@@ -231,9 +205,22 @@ fn lost_comments_do_not_cost_the_audio() {
     let tags_page = 47 + 27 + 1 + tags().build().len();
     let (items, result) = read(&[&bytes[..47], &bytes[tags_page..]].concat());
     assert_eq!(result, Ok(()));
-    assert_eq!(skips(&items), [(0, SkipReason::Tags)]);
-    assert_eq!(items[2], Item::Tags(Tags::default()));
+    let lost = [(0, SkipReason::MissingPages), (0, SkipReason::Tags)];
+    assert_eq!(skips(&items), lost);
+    assert!(items.contains(&Item::Tags(Tags::default())));
     assert_eq!(packets(&items).len(), 4);
+}
+
+#[test]
+fn wrong_comments_do_not_cost_the_audio() {
+    let mut mux = Mux::new();
+    mux.bytes.truncate(47);
+    mux.sequence = 1;
+    mux.page(&[b"OpusTags\xff\xff\xff\xff"], 0, false);
+    mux.page(&[&voice(0)], 960, true);
+    let (items, result) = read(&mux.bytes);
+    assert_eq!((packets(&items), result), (vec![(0, voice(0))], Ok(())));
+    assert_eq!(skips(&items), [(12, SkipReason::Tags)]);
 }
 
 #[test]

@@ -203,7 +203,7 @@ proptest! {
         missing += (stop - time).max(0);
         let (items, result) = read(&out);
         prop_assert_eq!(result, Ok(()));
-        prop_assert_eq!(&items[0], &Item::Head(head));
+        prop_assert_eq!(&items[1], &Item::Head(head));
         prop_assert_eq!(packets(&items), expected);
         assert_no_silent_hole(&items);
         prop_assert_eq!(gaps(&items).iter().map(|gap| gap.1).sum::<i64>(), missing);

@@ -12,7 +12,7 @@ from opuscule.archive.info import RecordingInfo, suggest_name
 from opuscule.archive.writer import RecordingWriter
 from opuscule.codec import EncoderSettings, SettingsOverrides, StreamEncoder, libopus_version
 from opuscule.containers.media import Resampler, open_pcm
-from opuscule.containers.ogg import OggReader
+from opuscule.containers.ogg import OggReader, PacketColumns
 from opuscule.containers.pcm import SAMPLE_BYTES, PcmReader
 from opuscule.errors import FormatError, UnsupportedFormatError
 from opuscule.files import check_input
@@ -146,8 +146,8 @@ def _copy(
     except FormatError as error:
         raise type(error)(f"{file.name}: {error}") from error
     with RecordingWriter(archive, name, reader.format) as writer:
-        for item in reader:
-            writer.add(item)
+        for batch in reader.columns():
+            _add(writer, batch)
             if progress:
                 progress(writer.time_samples, None)
         end = reader.end_samples
@@ -168,6 +168,23 @@ def _copy(
             encoder={"vendor": _text(reader.vendor)},
             comments=kept[:MAX_COMMENTS],
         )
+
+
+def _add(writer: RecordingWriter, batch: PacketColumns) -> None:
+    """Add a batch, in runs between its gaps."""
+    first = at = 0
+    for before, gap in (*batch.gaps, (len(batch.lengths), None)):
+        if before > first:
+            stop = at + sum(batch.lengths[first:before])
+            writer.add_packets(
+                batch.payload[at:stop],
+                batch.lengths[first:before],
+                batch.durations_samples[first:before],
+                batch.times_samples[first],
+            )
+            first, at = before, stop
+        if gap:
+            writer.add(gap)
 
 
 def _text(value: str) -> str:

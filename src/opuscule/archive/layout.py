@@ -116,6 +116,43 @@ class IndexBuilder:
             self._add_gap(item)
         self.time_samples = item.end_samples
 
+    def add_packets(
+        self, lengths: Sequence[int], durations: Sequence[int], start_samples: int
+    ) -> None:
+        """Take packets that follow on one another, as :meth:`add` takes one.
+
+        Args:
+            lengths: bytes of each.
+            durations: what each decodes to, in 48 kHz samples.
+            start_samples: media time at which the first begins.
+
+        Raises:
+            InvalidArgumentError: as for :meth:`add`; none is taken then.
+        """
+        end = start_samples + sum(durations)
+        kinds = set(durations)
+        if start_samples != self.time_samples or end > 1 << 62 or (kinds and min(kinds) <= 0):
+            raise InvalidArgumentError(
+                f"{len(lengths)} packets of {sorted(kinds)} samples begin at media sample "
+                f"{start_samples}; expected {self.time_samples}: what is missing must be a Gap"
+            )
+        if lengths and not 1 <= min(lengths) <= max(lengths) <= MAX_PACKET_BYTES:
+            raise InvalidArgumentError(
+                f"packets have {min(lengths)} to {max(lengths)} bytes; expected 1 to "
+                f"{MAX_PACKET_BYTES}"
+            )
+        at = 0
+        while at < len(lengths):
+            into = len(self.lengths) % ANCHOR_PACKETS
+            if into == 0:
+                self.anchors.extend((self.payload_bytes, self.time_samples))
+            stop = min(len(lengths), at + ANCHOR_PACKETS - into)
+            self.lengths.extend(array("H", lengths[at:stop]))
+            self.payload_bytes += sum(lengths[at:stop])
+            self.time_samples += sum(durations[at:stop])
+            at = stop
+        self._durations |= kinds
+
     def _add_gap(self, gap: Gap) -> None:
         before = len(self.lengths)
         if self.gaps and self.gaps[-1].before == before and self.gaps[-1].gap.kind is gap.kind:

@@ -87,6 +87,34 @@ class RecordingWriter:
             self._hash.update(item.data)
             self._payload.write(item.data)
 
+    def add_packets(
+        self,
+        payload: bytes,
+        lengths: Sequence[int],
+        durations_samples: Sequence[int],
+        start_samples: int,
+    ) -> None:
+        """Add packets that follow on one another without a gap, many at once.
+
+        Args:
+            payload: the packets, end to end.
+            lengths: bytes of each.
+            durations_samples: what each decodes to, in 48 kHz samples.
+            start_samples: media time at which the first begins.
+
+        Raises:
+            InvalidArgumentError: as for :meth:`add`, or the lengths are not those of the payload.
+            OSError: there is no room.
+        """
+        if len(lengths) != len(durations_samples) or sum(lengths) != len(payload):
+            raise InvalidArgumentError(
+                f"{len(lengths)} lengths of {sum(lengths)} bytes and {len(durations_samples)} "
+                f"durations for {len(payload)} bytes; expected one of each for every packet"
+            )
+        self._index.add_packets(lengths, durations_samples, start_samples)
+        self._hash.update(payload)
+        self._payload.write(payload)
+
     def finish(
         self,
         end_samples: int,

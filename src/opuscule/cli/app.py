@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from opuscule.cli import demo, devices, doctor, encode, levels, serve, talk
+from opuscule.cli import demo, devices, doctor, encode, levels, repair, serve, talk
 from opuscule.cli.archive import app as archive
 from opuscule.errors import OpusculeError
 
@@ -62,6 +62,7 @@ app.command()(talk.talk)
 app.command()(encode.encode)
 app.command()(encode.decode)
 app.command()(levels.levels)
+app.command()(repair.repair)
 app.add_typer(archive, name="archive")
 app.command()(devices.devices)
 app.command()(doctor.doctor)

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 
 from opuscule import __version__
 from opuscule.codec import Buffer, StreamEncoder, packet_duration
-from opuscule.errors import InvalidArgumentError, JournalError, LinkError, OpusculeError
+from opuscule.errors import (
+    InvalidArgumentError,
+    JournalError,
+    LinkClosedError,
+    LinkError,
+    OpusculeError,
+)
 from opuscule.handlers import AnswerHandler, Utterance
 from opuscule.journal import Durable
 from opuscule.link import (
@@ -264,6 +270,10 @@ class Session:
                     for piece in _pieces(pcm, self._answer_rate):
                         await send(encoder.push(piece))
                 await send(encoder.finish())
+            except LinkClosedError as error:
+                # The device's doing: it went away or changed its mind.
+                _log.info("%s: no answer: %s", self.name, error)
+                self.link.warn("handler", f"no answer: {error}"[:200])
             except OpusculeError as error:
                 # That a device gave up is its own business, and it knows.
                 level = logging.INFO if stream.abandoned else logging.WARNING

@@ -47,18 +47,36 @@ pub struct Page<'a> {
 impl<'a> Page<'a> {
     /// The pieces of packets on the page, and whether each ends here.
     pub fn pieces(&self) -> impl Iterator<Item = (&'a [u8], bool)> + use<'a> {
-        let (mut lacing, mut body) = (self.lacing, self.body);
+        let (mut lacing, mut body) = (self.lacing.iter(), self.body);
         std::iter::from_fn(move || {
-            let end = lacing.iter().position(|&value| value < 255);
-            let segments = end.map_or(lacing.len(), |last| last + 1);
-            if segments == 0 {
-                return None;
+            let mut value = *lacing.next()?;
+            let mut bytes = usize::from(value);
+            while value == 255 {
+                match lacing.next() {
+                    Some(&next) => value = next,
+                    None => return Some((std::mem::take(&mut body), false)),
+                }
+                bytes += usize::from(value);
             }
-            let (head, tail) = lacing.split_at(segments);
-            let (piece, rest) = body.split_at(head.iter().map(|&v| usize::from(v)).sum());
-            (lacing, body) = (tail, rest);
-            Some((piece, end.is_some()))
+            let (piece, rest) = body.split_at(bytes);
+            body = rest;
+            Some((piece, true))
         })
+    }
+
+    /// The page without the beginning of a packet that ends on a later one, and not marked as the
+    /// last; `None` if no packet ends on it.
+    pub fn with_whole_packets(&self) -> Option<Vec<u8>> {
+        let segments = 1 + self.lacing.iter().rposition(|&value| value < 255)?;
+        let lacing = &self.lacing[..segments];
+        let bytes: usize = lacing.iter().map(|&value| usize::from(value)).sum();
+        let header = PageHeader {
+            last: false,
+            ..self.header
+        };
+        let mut out = Vec::new();
+        write_page(&mut out, &header, lacing, &self.body[..bytes]);
+        Some(out)
     }
 
     /// The page's length in the file, in bytes.

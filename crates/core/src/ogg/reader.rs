@@ -1,42 +1,82 @@
 //! Ogg Opus bytes in, packets with their media time out (RFC 7845): a push parser without I/O.
 //!
-//! Pages go by their serial number: the first stream that begins with OpusHead is read, others are
-//! passed over and counted. A second Opus stream, beside the first or chained after it, is an error,
-//! so that nothing is merged or lost in silence. Packets come out when their page is complete. The
-//! same bytes give the same items however they are cut into pieces.
+//! A file is a chain of groups (RFC 3533 §4): all streams of a group begin, with a page each, before
+//! any of them goes on; a first page after that begins the next group, and with it the next link of
+//! the chain. Of each group one Opus stream is read; the others are passed over and counted. Two Opus
+//! streams in one group are an error unless one was chosen by its serial number, and a stream whose
+//! first page is lost is counted by itself, so that nothing is merged or lost in silence.
+//!
+//! Packets come out when their page is complete. The same bytes give the same items however they are
+//! cut into pieces.
 //!
 //! Memory: one page, one packet (61,298 bytes for each stream in it), or the comments (16 MiB).
 
-use super::assemble::Assembler;
-pub use super::item::{Item, OggError, SkipReason};
-use super::opus::{HEAD_MAGIC, Head, HeaderError, TAGS_MAGIC, Tags};
+use super::item::skip;
+pub use super::item::{Item, OggError, Sink, SkipReason};
+pub use super::link::MAX_TAGS_BYTES;
+use super::link::{Link, Stage};
+use super::opus::{HEAD_MAGIC, Head, HeaderError};
 use super::page::{Page, PageScanner, Scan};
-use super::timeline::Timeline;
-use crate::packet::MAX_PACKET_BYTES;
 
-/// Longer comments are passed over.
-pub const MAX_TAGS_BYTES: usize = 16 << 20;
 /// So much of a file may come before its first Ogg page.
 const MAX_LEAD_BYTES: u64 = 1 << 20;
 const CHUNK_BYTES: usize = 1 << 16;
-/// A page number that is further ahead than this is behind (they wrap).
-const FAR: u32 = u32::MAX / 2;
+/// Streams in a group whose serial numbers are kept; the pages of more count as without a head.
+const MAX_GROUP: usize = 256;
 
 /// The parser; see the module.
 #[derive(Debug, Default)]
 pub struct Reader {
     scanner: PageScanner,
-    stream: Stream,
+    chain: Chain,
     any_bytes: bool,
     failed: Option<OggError>,
 }
 
 impl Reader {
-    /// Take in the next bytes, and add to `out` what they complete.
+    /// A reader of the one stream with this serial number.
+    #[must_use]
+    pub fn of_stream(serial: u32) -> Self {
+        let mut reader = Self::default();
+        reader.chain.wanted = Some(serial);
+        reader
+    }
+
+    /// A reader that goes on after `page`, as one that has read everything before it would.
+    ///
+    /// `start_granule` is where the link starts, as [`Item::Start`] gave it. `None` if the page is not
+    /// sound, or does not tell where it is: it needs a granule position, a packet that ends on it,
+    /// and to be neither the first nor the last. Times are the same where no granule position before
+    /// it was wrong ([`SkipReason::GranuleBehind`]).
+    #[must_use]
+    pub fn resume(head: &Head, page: &[u8], start_granule: i64) -> Option<Self> {
+        let mut scanner = PageScanner::default();
+        scanner.push(page);
+        let Some(Scan::Page(page)) = scanner.next() else {
+            return None;
+        };
+        let link = Link::resume(head, &page, start_granule)?;
+        let mut reader = Self {
+            any_bytes: true,
+            ..Self::default()
+        };
+        reader.chain.wanted = None;
+        reader.chain.links = 1;
+        reader.chain.any_pages = true;
+        reader.chain.group = Group {
+            serials: vec![link.serial],
+            begun: true,
+            unknown: true,
+        };
+        reader.chain.link = Some(link);
+        Some(reader)
+    }
+
+    /// Take in the next bytes, and give to `out` what they complete.
     ///
     /// # Errors
-    /// The stream cannot be read on. `out` has what came before; every later call fails the same.
-    pub fn feed(&mut self, data: &[u8], out: &mut Vec<Item>) -> Result<(), OggError> {
+    /// The file cannot be read on. `out` has what came before; every later call fails the same.
+    pub fn feed(&mut self, data: &[u8], out: &mut impl Sink) -> Result<(), OggError> {
         self.any_bytes |= !data.is_empty();
         for chunk in data.chunks(CHUNK_BYTES) {
             self.check()?;
@@ -50,14 +90,15 @@ impl Reader {
     ///
     /// # Errors
     /// As for [`Reader::feed`], or the headers were not complete.
-    pub fn finish(&mut self, out: &mut Vec<Item>) -> Result<(), OggError> {
+    pub fn finish(&mut self, out: &mut impl Sink) -> Result<(), OggError> {
         self.check()?;
-        if !self.stream.any_pages && self.scanner.is_inside_page() {
-            return self.note(Err(OggError::HeadersCut));
-        }
+        let inside_page = self.scanner.is_inside_page();
         self.scanner.finish();
         self.drain(out)?;
-        let result = self.stream.finish(self.any_bytes, out);
+        if !self.chain.any_pages && inside_page {
+            return self.note(Err(OggError::HeadersCut));
+        }
+        let result = self.chain.finish(self.any_bytes, out);
         self.note(result)
     }
 
@@ -70,12 +111,14 @@ impl Reader {
         result
     }
 
-    fn drain(&mut self, out: &mut Vec<Item>) -> Result<(), OggError> {
+    fn drain(&mut self, out: &mut impl Sink) -> Result<(), OggError> {
         while let Some(scan) = self.scanner.next() {
             let result = match scan {
-                Scan::Page(page) => self.stream.page(&page, out),
-                Scan::Skipped(bytes) if self.stream.any_pages || bytes <= MAX_LEAD_BYTES => {
+                Scan::Page(page) => self.chain.page(&page, out),
+                Scan::Skipped(bytes) if self.chain.any_pages || bytes <= MAX_LEAD_BYTES => {
                     skip(out, bytes, SkipReason::Damage);
+                    self.chain.offset_bytes += bytes;
+                    self.chain.damaged = true;
                     Ok(())
                 }
                 Scan::Skipped(_) => Err(OggError::NotOgg),
@@ -83,193 +126,154 @@ impl Reader {
             self.note(result)?;
         }
         // The same limit while no page has come at all, so that a large file is not read whole.
-        let lost = !self.stream.any_pages && self.scanner.skipped_bytes() > MAX_LEAD_BYTES;
+        let lost = !self.chain.any_pages && self.scanner.skipped_bytes() > MAX_LEAD_BYTES;
         self.note(if lost { Err(OggError::NotOgg) } else { Ok(()) })
     }
 }
 
+/// The streams that run side by side.
 #[derive(Debug, Default)]
-enum Stage {
-    #[default]
-    Begin,
-    Tags(Timeline),
-    Audio(Timeline),
-    Ended,
+struct Group {
+    /// Those whose first page was seen.
+    serials: Vec<u32>,
+    /// One of them has gone on, so no more of them begin.
+    begun: bool,
+    /// It was entered in the middle, so there may be others.
+    unknown: bool,
 }
 
-/// The one logical stream that is read.
 #[derive(Debug, Default)]
-struct Stream {
-    stage: Stage,
-    serial: u32,
-    next_sequence: u32,
-    packet_limit_bytes: usize,
-    assembler: Assembler,
+struct Chain {
+    wanted: Option<u32>,
+    group: Group,
+    link: Option<Link>,
+    head: Option<Head>,
+    /// Links that began.
+    links: u64,
     any_pages: bool,
-    /// A page is missing between OpusHead and the end of the comments.
-    headers_damaged: bool,
-    /// How the first other stream begins, for the message when there is no Opus.
+    /// Something of the file is not there, and may have been the beginning of an Opus stream.
+    damaged: bool,
+    /// Where the next page or damage begins, from the first byte fed.
+    offset_bytes: u64,
+    /// Where the group begins.
+    group_offset_bytes: u64,
+    /// How the first stream that is not Opus begins, for the message when there is none.
     other: Option<String>,
 }
 
-impl Stream {
-    fn page(&mut self, page: &Page<'_>, out: &mut Vec<Item>) -> Result<(), OggError> {
+impl Chain {
+    fn page(&mut self, page: &Page<'_>, out: &mut impl Sink) -> Result<(), OggError> {
         self.any_pages = true;
-        let begun = !matches!(self.stage, Stage::Begin);
-        let ours = begun && page.header.serial == self.serial;
-        if page.header.first && (ours || page.body.starts_with(HEAD_MAGIC)) {
-            if begun {
-                return Err(OggError::SecondStream(page.header.serial));
-            }
-            return self.begin(page, out);
+        let (bytes, offset_bytes) = (page.len_bytes() as u64, self.offset_bytes);
+        self.offset_bytes += bytes;
+        if page.header.first {
+            return self.first_page(page, offset_bytes, out);
         }
-        if !ours {
-            skip(out, page.len_bytes() as u64, SkipReason::OtherStream);
-            return if begun { Ok(()) } else { self.other_page(page) };
-        }
-        let ahead = page.header.sequence.wrapping_sub(self.next_sequence);
-        if self.is_stray(page, ahead) {
-            skip(out, page.len_bytes() as u64, SkipReason::StrayPage);
+        let serial = page.header.serial;
+        if let Some(link) = self.link.as_mut().filter(|link| link.serial == serial) {
+            self.group.begun = true;
+            link.page(page, offset_bytes, out);
             return Ok(());
         }
-        // A number that went back tells nothing of how many pages are missing.
-        let missing_pages = if ahead > FAR { 1 } else { ahead };
-        self.next_sequence = page.header.sequence.wrapping_add(1);
-        if matches!(self.stage, Stage::Tags(_)) && !self.tags_page(page, ahead > 0, out)? {
+        if !self.group.serials.contains(&serial) && !self.group.unknown {
+            skip(out, bytes, SkipReason::LostHead);
+            self.damaged = true;
             return Ok(());
         }
-        self.audio_page(page, missing_pages, out)
-    }
-
-    fn begin(&mut self, page: &Page<'_>, out: &mut Vec<Item>) -> Result<(), OggError> {
-        let (packet, complete) = page.pieces().next().unwrap_or_default();
-        if !complete || packet.len() != page.body.len() {
-            // §3: the first header has a page of its own.
-            let what = "OpusHead is not alone on its page".into();
-            return Err(OggError::Header(HeaderError::Malformed(what)));
-        }
-        let head = Head::parse(packet).map_err(OggError::Header)?;
-        self.serial = page.header.serial;
-        self.next_sequence = page.header.sequence.wrapping_add(1);
-        self.packet_limit_bytes = MAX_PACKET_BYTES * usize::from(head.streams);
-        self.stage = Stage::Tags(Timeline::new(head.streams, head.pre_skip_samples));
-        out.push(Item::Head(head));
-        Ok(())
-    }
-
-    /// A page that is not Opus before any that is.
-    fn other_page(&mut self, page: &Page<'_>) -> Result<(), OggError> {
-        if !page.header.first {
-            // RFC 3533 §4: all streams begin before any of them goes on.
-            let missing = "the file begins after its first page".into();
-            return Err(OggError::NoOpus(self.other.take().unwrap_or(missing)));
-        }
-        let begin = page.body.get(..8).unwrap_or(page.body).escape_ascii();
-        let other = format!("it holds a stream that begins with '{begin}'");
-        self.other.get_or_insert(other);
-        Ok(())
-    }
-
-    /// Whether a page of ours has no place: repeated, or after the last.
-    fn is_stray(&self, page: &Page<'_>, ahead: u32) -> bool {
-        match &self.stage {
-            Stage::Audio(timeline) => ahead > FAR && page.header.granule <= timeline.granule(),
-            Stage::Tags(_) => ahead > FAR,
-            Stage::Begin | Stage::Ended => true,
+        skip(out, bytes, SkipReason::OtherStream);
+        self.group.begun = true;
+        match (&self.other, self.links, self.wanted) {
+            // The first group has no Opus stream: a long file of another kind is not read whole.
+            (Some(other), 0, None) if !self.damaged => Err(OggError::NoOpus(other.clone())),
+            _ => Ok(()),
         }
     }
 
-    /// A page while the comments are awaited; true if it is already audio.
-    fn tags_page(
+    /// A page that says it is the first of its stream.
+    fn first_page(
         &mut self,
         page: &Page<'_>,
-        hole: bool,
-        out: &mut Vec<Item>,
-    ) -> Result<bool, OggError> {
-        self.headers_damaged |= hole;
-        // §4: header pages have granule position 0. Where a page is missing, a higher one is audio:
-        // the comments are lost, the audio need not be.
-        let damaged = self.headers_damaged;
-        let lost = damaged && page.header.granule > 0 && !page.body.starts_with(TAGS_MAGIC);
-        let mut packets = Vec::new();
-        let items_before = out.len();
-        if !lost {
-            self.assembler
-                .page(page, hole, MAX_TAGS_BYTES, &mut packets, out);
-        }
-        let unfinished = damaged || out.len() == items_before;
-        let mut packets = packets.into_iter();
-        let tags = match packets.next() {
-            Some(packet) => Tags::parse(&packet).map_err(OggError::Header)?,
-            None if unfinished && !lost && !page.header.last => return Ok(false),
-            None => {
-                skip(out, 0, SkipReason::Tags);
-                Tags::default()
-            }
-        };
-        for stray in packets {
-            // §3: audio begins on a new page, so this has no time.
-            skip(out, stray.len() as u64, SkipReason::StrayPage);
-        }
-        out.push(Item::Tags(tags));
-        if let Stage::Tags(mut timeline) = std::mem::take(&mut self.stage) {
-            self.stage = if page.header.last && !lost {
-                self.assembler.abandon(out);
-                timeline.page(Vec::new(), &page.header, out)?;
-                Stage::Ended
-            } else {
-                Stage::Audio(timeline)
-            };
-        }
-        Ok(lost)
-    }
-
-    fn audio_page(
-        &mut self,
-        page: &Page<'_>,
-        missing_pages: u32,
-        out: &mut Vec<Item>,
+        offset_bytes: u64,
+        out: &mut impl Sink,
     ) -> Result<(), OggError> {
-        let Stage::Audio(timeline) = &mut self.stage else {
+        let (bytes, serial) = (page.len_bytes() as u64, page.header.serial);
+        let known = self.group.serials.contains(&serial);
+        let ours = self.link.as_ref().is_some_and(|link| link.serial == serial);
+        if known && !self.group.begun && (!ours || self.repeats_head(page)) {
+            skip(out, bytes, SkipReason::StrayPage);
             return Ok(());
-        };
-        timeline.lose_pages(u64::from(missing_pages));
-        let mut packets = Vec::new();
-        let limit = self.packet_limit_bytes;
-        self.assembler
-            .page(page, missing_pages > 0, limit, &mut packets, out);
-        if page.header.last {
-            self.assembler.abandon(out);
         }
-        let result = timeline.page(packets, &page.header, out);
-        if page.header.last {
-            self.stage = Stage::Ended;
+        if self.group.begun || ours {
+            if let Some(mut link) = self.link.take() {
+                link.cut(out);
+            }
+            self.group = Group::default();
         }
-        result
+        if self.group.serials.is_empty() {
+            self.group_offset_bytes = offset_bytes;
+        }
+        if self.group.serials.len() < MAX_GROUP {
+            self.group.serials.push(serial);
+        }
+        let is_opus = page.body.starts_with(HEAD_MAGIC);
+        if !is_opus || self.wanted.is_some_and(|wanted| wanted != serial) {
+            skip(out, bytes, SkipReason::OtherStream);
+            let begin = page.body.get(..8).unwrap_or(page.body).escape_ascii();
+            let other = format!("it holds a stream that begins with '{begin}'");
+            self.other.get_or_insert(other);
+            return Ok(());
+        }
+        if let Some(link) = &self.link {
+            return Err(OggError::Multiplexed(link.serial, serial));
+        }
+        self.begin(page, out)
     }
 
-    fn finish(&mut self, any_bytes: bool, out: &mut Vec<Item>) -> Result<(), OggError> {
-        match std::mem::take(&mut self.stage) {
-            Stage::Begin if !any_bytes => Err(OggError::Empty),
-            Stage::Begin if !self.any_pages => Err(OggError::NotOgg),
-            Stage::Begin => Err(OggError::NoOpus(
-                self.other.take().unwrap_or("no stream begins".into()),
-            )),
-            Stage::Tags(_) => Err(OggError::HeadersCut),
-            Stage::Audio(mut timeline) => {
-                self.assembler.abandon(out);
-                timeline.cut(out);
-                self.stage = Stage::Ended;
+    fn repeats_head(&self, page: &Page<'_>) -> bool {
+        let head = Head::parse(page.body).ok();
+        head.is_some() && head == self.head
+    }
+
+    fn begin(&mut self, page: &Page<'_>, out: &mut impl Sink) -> Result<(), OggError> {
+        match Link::begin(page) {
+            Ok((link, head)) => {
+                self.links += 1;
+                out.item(Item::Link {
+                    serial: link.serial,
+                    offset_bytes: self.group_offset_bytes,
+                });
+                out.item(Item::Head(head.clone()));
+                (self.link, self.head) = (Some(link), Some(head));
                 Ok(())
             }
-            Stage::Ended => {
-                self.stage = Stage::Ended;
+            Err(HeaderError::Malformed(_)) if self.links > 0 => {
+                // What was read so far, and what is chained after it, is worth having.
+                self.group
+                    .serials
+                    .retain(|&serial| serial != page.header.serial);
+                skip(out, page.len_bytes() as u64, SkipReason::LostHead);
                 Ok(())
+            }
+            Err(error) => Err(OggError::Header(error)),
+        }
+    }
+
+    fn finish(&mut self, any_bytes: bool, out: &mut impl Sink) -> Result<(), OggError> {
+        if let Some(link) = &mut self.link {
+            if self.links == 1 && link.stage == Stage::Tags {
+                return Err(OggError::HeadersCut);
+            }
+            link.cut(out);
+        }
+        match (self.links, self.wanted) {
+            (1.., _) => Ok(()),
+            _ if !any_bytes => Err(OggError::Empty),
+            _ if !self.any_pages => Err(OggError::NotOgg),
+            (_, Some(serial)) => Err(OggError::NoSuchStream(serial)),
+            _ => {
+                let missing = "the file begins after its first page".into();
+                Err(OggError::NoOpus(self.other.take().unwrap_or(missing)))
             }
         }
     }
-}
-
-fn skip(out: &mut Vec<Item>, bytes: u64, reason: SkipReason) {
-    out.push(Item::Skipped { bytes, reason });
 }

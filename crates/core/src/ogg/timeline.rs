@@ -2,18 +2,22 @@
 //!
 //! A page's granule position is the time after the last packet that ends on it, so its packets are
 //! placed once the page is complete, counting back from there. The first audio page gives the
-//! position at which the stream starts (§4.3), from which all media time is counted here. Later a
+//! position at which the stream starts (§4.5), from which all media time is counted here. Later a
 //! granule position confirms what the packets' own durations say, or corrects it: when it is ahead,
 //! audio is missing before this page; when it is behind on the last page, the end is trimmed (§4.4);
 //! when it is behind elsewhere the file is wrong, and the packets are believed.
+//!
+//! §4.5 forbids a stream that starts below 0. Such files exist, and what they hold can be heard, so
+//! they are read all the same, with their packets believed, and the fault is reported.
 
+use super::assemble::Batch;
 use super::filler;
-use super::item::{Item, OggError, SkipReason};
+use super::item::{Item, Sink, SkipReason, skip};
 use super::page::{MAX_SEGMENTS, PageHeader};
 use crate::packet::{MAX_DURATION_SAMPLES, duration_samples};
 
 /// More than three million years; anything above is damage, and sums cannot overflow below it.
-const MAX_GRANULE: i64 = 1 << 62;
+pub(super) const MAX_GRANULE: i64 = 1 << 62;
 
 #[derive(Debug)]
 pub(super) struct Timeline {
@@ -31,6 +35,10 @@ pub(super) struct Timeline {
     gap: Option<(i64, i64)>,
     /// Pages lost since the last one whose granule position counted.
     missing_pages: u64,
+    /// And packets whose pages are there.
+    missing_packets: bool,
+    /// Of the packets on the page that is being placed; 0 where it cannot be told.
+    durations: Vec<u32>,
 }
 
 impl Timeline {
@@ -45,6 +53,8 @@ impl Timeline {
             last_duration: 0,
             gap: None,
             missing_pages: 0,
+            missing_packets: false,
+            durations: Vec::new(),
         }
     }
 
@@ -57,43 +67,58 @@ impl Timeline {
         self.missing_pages = self.missing_pages.saturating_add(pages);
     }
 
-    /// Place the packets that end on a page; `Err` comes after the items that are sound.
-    pub(super) fn page(
-        &mut self,
-        packets: Vec<Vec<u8>>,
-        header: &PageHeader,
-        out: &mut Vec<Item>,
-    ) -> Result<(), OggError> {
-        if packets.is_empty() && !header.last {
-            return Ok(());
-        }
-        let any_packets = !packets.is_empty();
-        let mut placed = Vec::with_capacity(packets.len());
-        let mut total = 0;
-        for data in packets {
-            if let Ok(duration) = duration_samples(&data) {
-                total += i64::from(duration);
-                placed.push((data, i64::from(duration)));
-            } else {
-                let bytes = data.len() as u64;
-                let reason = SkipReason::InvalidPacket;
-                out.push(Item::Skipped { bytes, reason });
-                // Its duration is unknown: like a lost page, it leaves a hole before what follows.
-                self.lose_pages(1);
+    /// Stand where a read from the start stands after a page, given the stream's start; false if
+    /// the page does not tell.
+    pub(super) fn resume(&mut self, batch: &Batch, granule: i64, start_granule: i64) -> bool {
+        let (mut total, mut any_real) = (0, false);
+        for data in batch.packets() {
+            let duration = duration_samples(data).map_or(0, i64::from);
+            total += duration;
+            if duration > 0 && !filler::is_filler(data, self.streams) {
+                self.last_duration = duration;
+                any_real = true;
             }
         }
+        self.start_granule = start_granule;
+        self.origin = Some(start_granule);
+        self.next = granule.saturating_sub(start_granule);
+        self.page_start = self.next - total;
+        any_real && (0..=MAX_GRANULE).contains(&granule) && self.page_start >= 0
+    }
+
+    /// Packets are missing though no page is.
+    pub(super) fn lose_packets(&mut self) {
+        self.missing_packets = true;
+    }
+
+    /// Place the packets that end on a page, which begins at `offset_bytes`.
+    pub(super) fn page(
+        &mut self,
+        batch: &Batch,
+        header: &PageHeader,
+        offset_bytes: u64,
+        out: &mut impl Sink,
+    ) {
+        if batch.is_empty() && !header.last {
+            return;
+        }
+        let total = self.measure(batch, out);
         let known = (0..=MAX_GRANULE).contains(&header.granule);
         let granule = if known {
             header.granule
         } else {
             self.granule().saturating_add(total)
         };
-        let origin = self.find_origin(granule, total);
+        let origin = match self.origin {
+            Some(origin) => origin,
+            None => self.begin(granule, total, header.last, offset_bytes, out),
+        };
         let expected = self.next.saturating_add(total);
         let mut ahead = granule.saturating_sub(origin).saturating_sub(expected);
-        let fault = self.fault(header, granule, total, any_packets);
         if ahead > 0 {
-            if header.last && self.missing_pages > 0 && self.last_duration > 0 {
+            if self.missing_pages == 0 && !self.missing_packets {
+                skip(out, 0, SkipReason::GranuleAhead);
+            } else if self.missing_pages > 0 && header.last && self.last_duration > 0 {
                 // This page's granule position is trimmed, so the gap seems shorter than it is; the
                 // lost packets were most likely as long as the others.
                 ahead = (ahead as u64).next_multiple_of(self.last_duration as u64) as i64;
@@ -101,29 +126,13 @@ impl Timeline {
             self.leave_gap(ahead);
         } else if ahead < 0 && !header.last {
             self.origin = Some(origin.saturating_add(ahead));
-            if fault.is_none() {
-                let reason = SkipReason::GranuleBehind;
-                out.push(Item::Skipped { bytes: 0, reason });
-            }
+            skip(out, 0, SkipReason::GranuleBehind);
         }
-        self.missing_pages = 0;
-        if any_packets {
+        (self.missing_pages, self.missing_packets) = (0, false);
+        if !batch.is_empty() {
             self.page_start = self.next;
         }
-        for (data, duration) in placed {
-            if filler::is_filler(&data, self.streams) {
-                self.leave_gap(duration);
-                continue;
-            }
-            self.give_gap(i64::MAX, out);
-            out.push(Item::Packet {
-                data,
-                time_samples: self.next,
-                duration_samples: duration as u32,
-            });
-            self.next = self.next.saturating_add(duration);
-            self.last_duration = duration;
-        }
+        self.place(batch, out);
         if header.last {
             // §4.4: the end may lie before the last packet's end, not before its page's start.
             let end = granule
@@ -131,44 +140,81 @@ impl Timeline {
                 .clamp(self.page_start, self.next);
             self.end(end, false, out);
         }
-        fault.map_or(Ok(()), Err)
     }
 
     /// The end was reached without a last page.
-    pub(super) fn cut(&mut self, out: &mut Vec<Item>) {
+    pub(super) fn cut(&mut self, out: &mut impl Sink) {
         self.end(self.next, true, out);
     }
 
-    fn find_origin(&mut self, granule: i64, total: i64) -> i64 {
-        if let Some(origin) = self.origin {
-            return origin;
+    /// Take down the durations of a page's packets, and add them up.
+    fn measure(&mut self, batch: &Batch, out: &mut impl Sink) -> i64 {
+        self.durations.clear();
+        let mut total = 0;
+        for data in batch.packets() {
+            let duration = duration_samples(data).unwrap_or(0);
+            if duration == 0 {
+                skip(out, data.len() as u64, SkipReason::InvalidPacket);
+                // Its duration is unknown: like a lost page, it leaves a hole before what follows.
+                self.missing_pages = self.missing_pages.saturating_add(1);
+            }
+            self.durations.push(duration);
+            total += i64::from(duration);
         }
-        let before = granule.saturating_sub(total).max(0);
-        // When the first pages are lost, most streams began at 0; but so many pages cannot hold more
-        // than this, and then the stream began later (§4.3).
-        let most = MAX_SEGMENTS as u64 * u64::from(MAX_DURATION_SAMPLES);
-        let lost =
-            self.missing_pages > 0 && before as u64 <= self.missing_pages.saturating_mul(most);
-        self.start_granule = if lost { 0 } else { before };
-        self.origin = Some(self.start_granule);
-        self.start_granule
+        total
     }
 
-    /// §4.3: what makes the first audio page, and with it the stream, invalid.
-    fn fault(
-        &self,
-        header: &PageHeader,
+    /// Find the granule position of media time 0 from the first audio page (§4.5).
+    fn begin(
+        &mut self,
         granule: i64,
         total: i64,
-        any_packets: bool,
-    ) -> Option<OggError> {
-        let at_start = self.next == 0 && self.gap.is_none() && any_packets;
-        let least = if header.last {
-            self.pre_skip_samples
+        last: bool,
+        offset_bytes: u64,
+        out: &mut impl Sink,
+    ) -> i64 {
+        let before = granule.saturating_sub(total);
+        // When the first pages are lost, most streams began at 0; but so many pages cannot hold more
+        // than this, and then the stream began later.
+        let most = MAX_SEGMENTS as u64 * u64::from(MAX_DURATION_SAMPLES);
+        let lost = self.missing_pages > 0
+            && before.max(0) as u64 <= self.missing_pages.saturating_mul(most);
+        // A first page that is the last too has its end trimmed, down to the pre-skip at most.
+        let (start, fault) = if last {
+            let start = if lost { 0 } else { before.max(0) };
+            (start, granule < self.pre_skip_samples)
         } else {
-            total
+            let start = if lost { before.min(0) } else { before };
+            (start, before < 0)
         };
-        (at_start && granule < least).then_some(OggError::BadGranule { granule, least })
+        if fault && total > 0 {
+            skip(out, 0, SkipReason::BadStart);
+        }
+        self.start_granule = start;
+        self.origin = Some(start);
+        out.item(Item::Start {
+            granule: start,
+            offset_bytes,
+        });
+        start
+    }
+
+    fn place(&mut self, batch: &Batch, out: &mut impl Sink) {
+        let durations = std::mem::take(&mut self.durations);
+        for (data, &duration) in batch.packets().zip(&durations) {
+            if duration == 0 {
+                continue;
+            }
+            if filler::is_filler(data, self.streams) {
+                self.leave_gap(duration.into());
+                continue;
+            }
+            self.give_gap(i64::MAX, out);
+            out.packet(data, self.next, duration);
+            self.next = self.next.saturating_add(duration.into());
+            self.last_duration = duration.into();
+        }
+        self.durations = durations;
     }
 
     fn leave_gap(&mut self, samples: i64) {
@@ -178,11 +224,11 @@ impl Timeline {
     }
 
     /// Give out the gap, as far as it lies before `end`.
-    fn give_gap(&mut self, end: i64, out: &mut Vec<Item>) {
+    fn give_gap(&mut self, end: i64, out: &mut impl Sink) {
         if let Some((start, samples)) = self.gap.take() {
             let duration_samples = samples.min(end.saturating_sub(start));
             if duration_samples > 0 {
-                out.push(Item::Gap {
+                out.item(Item::Gap {
                     start_samples: start,
                     duration_samples,
                 });
@@ -190,9 +236,9 @@ impl Timeline {
         }
     }
 
-    fn end(&mut self, end_samples: i64, truncated: bool, out: &mut Vec<Item>) {
+    fn end(&mut self, end_samples: i64, truncated: bool, out: &mut impl Sink) {
         self.give_gap(end_samples, out);
-        out.push(Item::End {
+        out.item(Item::End {
             end_samples,
             start_granule: self.start_granule,
             truncated,

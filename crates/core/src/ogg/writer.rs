@@ -1,7 +1,7 @@
 //! Opus packets with their media time in, Ogg pages out (RFC 7845).
 //!
-//! Pages are complete at the latest when they hold a second of audio, so that a recorder that is
-//! killed leaves a file that plays up to then. One packet is always held back: the last page must
+//! Pages are complete at the latest when they hold a second of audio (or what was asked for), so that
+//! a recorder that is killed leaves a file that plays up to then. One packet is always held back: the last page must
 //! hold a packet, and only [`Writer::finish`] knows that it is the last. Missing audio becomes
 //! packets that ask for concealment (§4.1; see `filler`), which exist in steps of 2.5 ms. What is left
 //! of a gap below that is carried on: the packets after it lie up to 119 samples too early in the
@@ -12,11 +12,12 @@ use std::fmt;
 
 use super::filler::{self, UNIT_SAMPLES};
 use super::opus::{Head, HeaderError, Tags};
-use super::page::{MAX_SEGMENTS, NO_GRANULE, PageHeader, write_page};
+use super::paginate::Pages;
+use super::timeline::MAX_GRANULE;
 use crate::packet::{MAX_PACKET_BYTES, PacketError, Toc, duration_samples};
 
 /// A page is complete when the audio not yet given out would exceed this: 1 s of 48 kHz samples.
-const PAGE_SAMPLES: i64 = 48_000;
+pub const PAGE_SAMPLES: i64 = 48_000;
 
 /// The longest gap that is filled, in 48 kHz samples: a day, some 5 MB of file.
 pub const MAX_GAP_SAMPLES: i64 = 24 * 3600 * 48_000;
@@ -67,6 +68,21 @@ impl fmt::Display for WriteError {
 
 impl std::error::Error for WriteError {}
 
+/// Where a stream that was cut goes on: see [`Writer::resume`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resume {
+    /// The stream's serial number.
+    pub serial: u32,
+    /// The number of the next page.
+    pub sequence: u32,
+    /// Granule position of media time 0.
+    pub start_granule: i64,
+    /// Media time at which the last page ends.
+    pub next_samples: i64,
+    /// How the last packet began, for what fills a gap after it.
+    pub last_toc: Option<Toc>,
+}
+
 /// Writes one logical stream; the same calls give the same bytes.
 #[derive(Debug)]
 pub struct Writer {
@@ -76,8 +92,11 @@ pub struct Writer {
     pages: Pages,
     /// The last packet, its end, and nothing given out of it.
     held: Option<(Vec<u8>, i64)>,
-    /// Granule position after the held packet.
+    /// Media time after the held packet.
     next: i64,
+    /// Granule position of media time 0 (§4.5).
+    start_granule: i64,
+    page_samples: i64,
     /// How much earlier packets lie in the file than they were said to: 0 to 119 samples.
     lag: i64,
     last_toc: Option<Toc>,
@@ -91,25 +110,59 @@ impl Writer {
     /// `head` contradicts itself.
     pub fn new(serial: u32, head: &Head, tags: &Tags) -> Result<(Self, Vec<u8>), HeaderError> {
         head.check()?;
+        let mut writer = Self::bare(serial, head);
         let mut out = Vec::new();
-        let mut pages = Pages::new(serial);
         // §3: each header begins a page, and audio begins another.
-        pages.lace(&head.build(), 0, &mut out);
-        pages.flush(false, &mut out);
-        pages.lace(&tags.build(), 0, &mut out);
-        pages.flush(false, &mut out);
-        let writer = Self {
+        writer.pages.lace(&head.build(), 0, &mut out);
+        writer.pages.flush(false, &mut out);
+        writer.pages.lace(&tags.build(), 0, &mut out);
+        writer.pages.flush(false, &mut out);
+        Ok((writer, out))
+    }
+
+    /// A writer that goes on after the last page of a stream that was cut.
+    ///
+    /// # Errors
+    /// `head` contradicts itself.
+    pub fn resume(head: &Head, at: &Resume) -> Result<Self, HeaderError> {
+        head.check()?;
+        let mut writer = Self::bare(at.serial, head);
+        writer.start_granule = at.start_granule;
+        writer.next = at.next_samples;
+        writer.last_toc = at.last_toc;
+        writer.pages.sequence = at.sequence;
+        writer.pages.flushed_granule = at.start_granule.saturating_add(at.next_samples);
+        Ok(writer)
+    }
+
+    /// The same with media time 0 at this granule position (§4.5); for a stream without audio yet.
+    #[must_use]
+    pub fn starting_at(mut self, granule: i64) -> Self {
+        self.start_granule = granule.clamp(0, MAX_GRANULE);
+        self
+    }
+
+    /// The same with pages of at most so many 48 kHz samples, or one packet.
+    #[must_use]
+    pub fn with_pages_of(mut self, page_samples: i64) -> Self {
+        self.page_samples = page_samples;
+        self
+    }
+
+    fn bare(serial: u32, head: &Head) -> Self {
+        Self {
             streams: head.streams,
             channels: head.channels,
             pre_skip_samples: i64::from(head.pre_skip_samples),
-            pages,
+            pages: Pages::new(serial),
             held: None,
             next: 0,
+            start_granule: 0,
+            page_samples: PAGE_SAMPLES,
             lag: 0,
             last_toc: None,
             finished: false,
-        };
-        Ok((writer, out))
+        }
     }
 
     /// Add a packet whose first sample is at media time `time_samples`, pre-skip included; what is
@@ -173,9 +226,9 @@ impl Writer {
             self.fill(whole, like, out);
         }
         if let Some((packet, granule)) = self.held.take() {
-            self.pages.lace(&packet, granule, out);
+            self.lace(&packet, granule, out);
         }
-        self.pages.granule = end;
+        self.pages.granule = end + self.start_granule;
         self.pages.flush(true, out);
         self.finished = true;
         Ok(())
@@ -184,11 +237,11 @@ impl Writer {
     /// Where the last page will begin, with the held packet on it.
     fn earliest_end(&self) -> i64 {
         match &self.held {
-            Some((packet, granule)) if !self.pages.has_room(packet) => {
+            Some((packet, stop)) if !self.pages.has_room(packet) => {
                 // Its own page, after the one that is full.
-                granule - duration_samples(packet).map_or(0, i64::from)
+                stop - duration_samples(packet).map_or(0, i64::from)
             }
-            _ => self.pages.flushed_granule,
+            _ => self.flushed_samples(),
         }
     }
 
@@ -204,81 +257,20 @@ impl Writer {
 
     fn push(&mut self, packet: Vec<u8>, duration: i64, out: &mut Vec<u8>) {
         self.next += duration;
-        if let Some((held, granule)) = self.held.replace((packet, self.next)) {
-            self.pages.lace(&held, granule, out);
-            if self.next - self.pages.flushed_granule >= PAGE_SAMPLES {
+        if let Some((held, stop)) = self.held.replace((packet, self.next)) {
+            self.lace(&held, stop, out);
+            if self.next - self.flushed_samples() >= self.page_samples {
                 self.pages.flush(false, out);
             }
         }
     }
-}
 
-/// The page that is being filled.
-#[derive(Debug)]
-struct Pages {
-    serial: u32,
-    sequence: u32,
-    lacing: Vec<u8>,
-    body: Vec<u8>,
-    continued: bool,
-    granule: i64,
-    flushed_granule: i64,
-}
-
-impl Pages {
-    fn new(serial: u32) -> Self {
-        Self {
-            serial,
-            sequence: 0,
-            lacing: Vec::with_capacity(MAX_SEGMENTS),
-            body: Vec::new(),
-            continued: false,
-            granule: NO_GRANULE,
-            flushed_granule: 0,
-        }
+    fn lace(&mut self, packet: &[u8], stop: i64, out: &mut Vec<u8>) {
+        self.pages.lace(packet, stop + self.start_granule, out);
     }
 
-    fn has_room(&self, packet: &[u8]) -> bool {
-        self.lacing.is_empty() || self.lacing.len() + packet.len() / 255 < MAX_SEGMENTS
-    }
-
-    /// Add a packet. It begins a new page rather than span two, so that damage to one page costs no
-    /// packet of another; only one that no page can hold spans pages.
-    fn lace(&mut self, packet: &[u8], granule: i64, out: &mut Vec<u8>) {
-        if !self.has_room(packet) {
-            self.flush(false, out);
-        }
-        // A last value below 255 ends the packet, 0 if need be (RFC 3533 §5).
-        for at in (0..=packet.len()).step_by(255) {
-            if self.lacing.len() == MAX_SEGMENTS {
-                self.flush(false, out);
-                self.continued = true;
-            }
-            let piece = &packet[at..packet.len().min(at + 255)];
-            self.lacing.push(piece.len() as u8);
-            self.body.extend_from_slice(piece);
-        }
-        self.granule = granule;
-    }
-
-    fn flush(&mut self, last: bool, out: &mut Vec<u8>) {
-        if self.lacing.is_empty() && !last {
-            return;
-        }
-        let header = PageHeader {
-            continued: self.continued,
-            first: self.sequence == 0,
-            last,
-            granule: self.granule,
-            serial: self.serial,
-            sequence: self.sequence,
-        };
-        write_page(out, &header, &self.lacing, &self.body);
-        self.sequence = self.sequence.wrapping_add(1);
-        self.flushed_granule = self.flushed_granule.max(self.granule);
-        self.granule = NO_GRANULE;
-        self.continued = false;
-        self.lacing.clear();
-        self.body.clear();
+    /// Media time up to which pages are given out.
+    fn flushed_samples(&self) -> i64 {
+        (self.pages.flushed_granule - self.start_granule).max(0)
     }
 }

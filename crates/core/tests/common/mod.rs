@@ -61,10 +61,14 @@ pub struct Mux {
 
 impl Mux {
     pub fn new() -> Self {
+        Self::of(SERIAL)
+    }
+
+    pub fn of(serial: u32) -> Self {
         let mut mux = Self {
             bytes: Vec::new(),
             sequence: 0,
-            serial: SERIAL,
+            serial,
         };
         mux.page(&[&head().build()], 0, false);
         mux.page(&[&tags().build()], 0, false);
@@ -141,6 +145,18 @@ pub fn lace(packets: &[&[u8]]) -> (Vec<u8>, Vec<u8>) {
 
 pub type Outcome = (Vec<Item>, Result<(), OggError>);
 
+/// The items of each link, with what was passed over before the first.
+pub fn links(items: &[Item]) -> Vec<&[Item]> {
+    let begins = |item: &Item| matches!(item, Item::Link { .. });
+    let starts: Vec<usize> = (0..items.len()).filter(|&i| begins(&items[i])).collect();
+    let stops = starts.iter().skip(1).copied().chain([items.len()]);
+    starts
+        .iter()
+        .zip(stops)
+        .map(|(&a, b)| &items[a..b])
+        .collect()
+}
+
 /// Read bytes that come in pieces of these sizes, in turn.
 pub fn read_in(bytes: &[u8], pieces: &[usize]) -> Outcome {
     let (mut reader, mut items, mut rest) = (Reader::default(), Vec::new(), bytes);
@@ -199,11 +215,12 @@ pub fn end(items: &[Item]) -> Option<(i64, i64, bool)> {
     })
 }
 
-/// Packets and gaps must follow on one another from 0 up to the end, at least.
+/// Packets and gaps must follow on one another from 0 up to the end, at least, in each link.
 pub fn assert_no_silent_hole(items: &[Item]) {
     let mut next = 0;
     for item in items {
         match item {
+            Item::Link { .. } => next = 0,
             Item::Packet {
                 time_samples,
                 duration_samples,
