@@ -1,12 +1,12 @@
 # Everything from a fresh machine with Python >= 3.11, Rust and a C compiler: `make demo`, `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench wheel clean
+.PHONY: help setup demo test lint bench fuzz wheel clean
 
 BIN := .venv/bin
 # cargo finds cmake in .venv, and is itself found where rustup puts it before a new login.
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(HOME)/.cargo/bin
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
-PYTHON_DIRS := $(foreach dir,src tests examples benchmarks tools,$(if \
+PYTHON_DIRS := $(foreach dir,src tests examples benchmarks tools fuzz,$(if \
     $(wildcard $(dir)/*.py $(dir)/*/*.py),$(dir)))
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test    everything that proves it right: lint, Rust tests, Python tests"
 	@echo "make lint    only the linters and type checkers"
 	@echo "make bench   every benchmark; results in out/bench-NAME.json"
+	@echo "make fuzz    each parser against what a fuzzer thinks of (ARGS=\"--seconds 60 packet\")"
 	@echo "make wheel   wheel and source archive in dist/"
 	@echo "make clean   remove everything that was made here"
 
@@ -28,7 +29,7 @@ test: setup
 	@$(MAKE) --no-print-directory lint
 	@echo "test: the Rust tests (about a minute and a half from nothing)"
 	@cargo test --locked --quiet --workspace --exclude opuscule-python
-	@echo "test: the Python tests (about two minutes)"
+	@echo "test: the Python tests (about three minutes)"
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: setup
@@ -40,6 +41,7 @@ lint: setup
 	@echo "lint: rustfmt and clippy (about a minute from nothing)"
 	@sh tools/rust-components.sh
 	@cargo fmt --check
+	@cargo fmt --check --manifest-path fuzz/Cargo.toml
 	@cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
 
 bench: setup
@@ -50,6 +52,9 @@ bench: setup
 	    echo "bench: $$name"; \
 	    $(BIN)/python $$file --json out/bench-$$name.json $(ARGS); \
 	done
+
+fuzz: setup
+	@$(BIN)/python fuzz/run.py $(ARGS)
 
 wheel: setup
 	@$(BIN)/maturin build --release --locked --out dist

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
-from _common import Result, above, below, in_turn, median, options, plain, ratio, report, speech
 
+from _common import Result, above, below, in_turn, median, options, plain, ratio, report, speech
 from opuscule import EncoderSettings, Packet, StreamEncoder, StreamFormat
 from opuscule.containers.ogg import OggReader, OggWriter
 

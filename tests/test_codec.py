@@ -177,10 +177,17 @@ def test_no_packet_is_no_silence() -> None:
         decoder.decode(b"")
     with pytest.raises(InvalidPacketError):
         codec.packet_duration(b"")
-    # Code 3 without its count byte (RFC 6716 §3.2.5), and with 48 frames of 20 ms.
-    for wrong in (b"\x4b", b"\x4b\x30"):
-        with pytest.raises(InvalidPacketError):
+    for wrong, words in [
+        (b"\x4b", "byte 1 breaks rule R6"),  # code 3 without its count (RFC 6716 §3.2.5)
+        (b"\x4b\x00", "byte 1 breaks rule R5"),  # no frames
+        (b"\x4b\x07", "byte 1 breaks rule R5"),  # 140 ms
+        (b"\x49" + bytes(3), "byte 1 breaks rule R3"),  # two equal frames of 1.5 bytes
+        (b"\x48" + bytes(1276), "rule R2"),  # a frame of 1276 bytes
+    ]:
+        with pytest.raises(InvalidPacketError, match=words):
             decoder.decode(wrong)
+    with pytest.raises(InvalidPacketError, match="rule R5"):
+        codec.packet_duration(b"\x4b\x00")
 
 
 @given(st.binary(max_size=200))

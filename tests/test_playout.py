@@ -3,6 +3,7 @@
 import functools
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -243,7 +244,7 @@ def test_losses_alone_keep_the_length(data: st.DataObject) -> None:
     assert sum(s.samples for s in log if s.origin == "received") == stats.received_samples
 
 
-def play_all(source: Stream, gone: set[int], **options: int) -> tuple[Playout, list[PlayedSpan]]:
+def play_all(source: Stream, gone: set[int], **options: Any) -> tuple[Playout, list[PlayedSpan]]:
     playout = Playout(source.format, **options)
     for packet in source.packets:
         if packet.sequence not in gone:
@@ -447,6 +448,33 @@ def test_what_is_no_packet_is_refused_and_concealed() -> None:
     assert playout.stats.plc_samples == 960
 
 
+def test_a_packet_whose_body_is_none_is_concealed() -> None:
+    source = stream("none")
+    broken = replace(source.packets[5], data=b"\x49" + bytes(3))  # rule R3 of RFC 6716
+    packets = [*source.packets[:5], replace(broken, duration_samples=1920), *source.packets[7:10]]
+    playout = Playout(source.format, target_delay_ms=0)
+    for packet in packets:
+        playout.push(packet, 0.0)
+    playout.finish(packets[-1].end_samples, 10)
+    drain(playout)
+    spans = [s for s in playout.take_log() if s.time_samples is not None]
+    assert [s.origin for s in spans] == ["received", "plc", "received"]
+    assert (spans[1].time_samples, spans[1].samples) == (5 * 960, 1920)
+
+
+def test_a_place_beyond_all_time_is_refused() -> None:
+    source = stream("none")
+    playout = Playout(source.format)
+    for wrong in (-1, 1 << 53):
+        with pytest.raises(InvalidArgumentError, match="expected 0 up to"):
+            playout.push(replace(source.packets[0], time_samples=wrong), 0.0)
+        with pytest.raises(InvalidArgumentError, match="expected 0 up to"):
+            playout.push(replace(source.packets[0], sequence=wrong), 0.0)
+        with pytest.raises(InvalidArgumentError, match="expected 0 up to"):
+            playout.finish(wrong, 0)
+    assert playout.stats.packets_received == 0
+
+
 def test_jitter_follows_rfc_3550() -> None:
     source = stream("none")
     playout = Playout(source.format)
@@ -469,7 +497,7 @@ def test_jitter_follows_rfc_3550() -> None:
         ({"target_delay_ms": 200, "max_buffer_ms": 100}, "target_delay_ms is 200"),
     ],
 )
-def test_wrong_settings_are_named(options: dict[str, int], words: str) -> None:
+def test_wrong_settings_are_named(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidArgumentError, match=words):
         Playout(stream().format, **options)
 

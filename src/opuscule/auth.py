@@ -9,11 +9,28 @@ import ipaddress
 
 from opuscule.errors import InvalidArgumentError
 
-__all__ = ["bearer", "check_exposure", "is_allowed"]
+__all__ = ["bearer", "check_exposure", "check_token", "is_allowed", "is_page_allowed"]
+
+
+def check_token(token: str | None) -> None:
+    """Refuse a token that an HTTP header cannot carry.
+
+    Raises:
+        InvalidArgumentError: there is one, and something else than visible ASCII is in it.
+    """
+    if token and not all("!" <= character <= "~" for character in token):
+        raise InvalidArgumentError(
+            "the token has a character in it that is none of ASCII's visible ones; choose another"
+        )
 
 
 def bearer(token: str | None) -> dict[str, str]:
-    """Return the HTTP headers that carry ``token`` (RFC 6750 §2.1)."""
+    """Return the HTTP headers that carry ``token`` (RFC 6750 §2.1).
+
+    Raises:
+        InvalidArgumentError: see :func:`check_token`.
+    """
+    check_token(token)
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
@@ -21,9 +38,19 @@ def is_allowed(token: str | None, authorization: str | None) -> bool:
     """Whether a request with this ``Authorization`` header may pass a server with this token."""
     if token is None:
         return True
-    given = (authorization or "").removeprefix("Bearer ")
+    scheme, _, given = (authorization or "").partition(" ")
     # In constant time, so that a guess learns nothing from how long it took.
-    return hmac.compare_digest(given.encode(), token.encode())
+    same = hmac.compare_digest(given.encode(errors="surrogateescape"), token.encode())
+    return same and (not token or scheme.lower() == "bearer")  # RFC 9110 §11.1: in any case
+
+
+def is_page_allowed(token: str | None, origin: str | None) -> bool:
+    """Whether a request with this ``Origin`` header may pass a server with this token.
+
+    Browsers send the header (RFC 6454 §7) and let every page on the web open a WebSocket to this
+    machine's own address: loopback keeps strangers out, and their pages not.
+    """
+    return bool(token) or origin is None
 
 
 def check_exposure(host: str, token: str | None, insecure: bool) -> None:

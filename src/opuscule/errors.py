@@ -51,6 +51,13 @@ class CodecError(OpusculeError, RuntimeError):
 class InvalidPacketError(OpusculeError, ValueError):
     """Bytes are not an Opus packet; the message names the rule of RFC 6716 §3.4 and the offset."""
 
+    def __init__(self, text: str, rule: str | None = None, offset: int | None = None) -> None:
+        super().__init__(text)
+        self.rule = rule
+        """``R1`` to ``R7``, or ``B`` for appendix B; ``None`` where no single rule is broken."""
+        self.offset = offset
+        """The byte at which it shows, from 0."""
+
 
 class MissingExtraError(OpusculeError, ImportError):
     """A part that is not installed is needed; the message is the line that installs it."""

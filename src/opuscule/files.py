@@ -66,9 +66,8 @@ def atomic_output(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         return
     target = path.resolve()
     part = target.parent / f".opuscule-{secrets.token_hex(6)}.part"
-    output = _create(part)
     try:
-        with output:
+        with _create(part) as output:  # within the try: Ctrl-C may come as soon as it is there
             yield output
             output.flush()
             if status is not None:
@@ -76,7 +75,8 @@ def atomic_output(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             os.fsync(output.fileno())
         part.replace(target)
     except BaseException:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise
     _sync_folder(target.parent)
 
@@ -90,6 +90,10 @@ def _stat(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
         return found, found.stat()
     except FileNotFoundError:
         return found, None
+    except NotADirectoryError:
+        raise NotADirectoryError(
+            f"{path}: Not a directory: what should be its folder is a file"
+        ) from None
     except ValueError as error:
         raise InvalidArgumentError(f"{os.fspath(path)!r} cannot be a file name: {error}") from error
 

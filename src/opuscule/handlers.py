@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from opuscule.codec import Buffer
-from opuscule.errors import OpusculeError
+from opuscule.errors import LinkClosedError
 from opuscule.packets import Packet, StreamFormat
 from opuscule.playout import PlayoutStats, StreamDecoder
 
@@ -23,16 +23,30 @@ __all__ = ["AnswerHandler", "Utterance", "echo", "nothing", "replay"]
 MAX_WAITING_PACKETS = 30_000
 """Packets that a handler may leave unread: ten minutes of 20 ms."""
 
+MAX_WAITING_BYTES = 40 << 20
+"""Bytes of them: ten minutes at the highest bit rate, 512 kb/s."""
+
+MAX_PAUSE_SAMPLES = 600 * 48_000
+"""The longest time that an utterance may leave out at once: it is heard as PCM, in memory."""
+
 
 class Utterance:
     """What somebody says, from the first packet to the end marker, as PCM.
 
     It is decoded when it is read, at complexity 5, which is what a recogniser wants; what was lost
-    is rebuilt or concealed. Reading may begin while it is still being said.
+    is rebuilt or concealed. Reading may begin while it is still being said. A handler is cancelled
+    when its device is gone.
     """
 
     def __init__(
-        self, stream: StreamFormat, *, device: str = "", name: str = "", rate: int = 16_000
+        self,
+        stream: StreamFormat,
+        *,
+        device: str = "",
+        name: str = "",
+        rate: int = 16_000,
+        first_samples: int = 0,
+        first_sequence: int = 0,
     ) -> None:
         self.device = device
         """The device's own name."""
@@ -40,8 +54,12 @@ class Utterance:
         """The recording that it is kept as; empty when it is not kept."""
         self.rate = rate
         """Of the samples, in Hz."""
-        self._decoder = StreamDecoder(stream, rate=rate)
+        self._decoder = StreamDecoder(
+            stream, rate=rate, first_samples=first_samples, first_sequence=first_sequence
+        )
+        self._reached_samples = first_samples
         self._waiting: deque[tuple[Packet, bool]] = deque()
+        self._waiting_bytes = 0
         self._arrived = asyncio.Event()
         self._end: tuple[int, int] | None = None
         self._fault: str = ""
@@ -53,16 +71,21 @@ class Utterance:
 
     def feed(self, packet: Packet, *, discontinuity: bool = False) -> None:
         """Take the next packet (called by the server)."""
-        if len(self._waiting) >= MAX_WAITING_PACKETS:
-            self.abort(f"the handler left {MAX_WAITING_PACKETS} packets unread")
+        if len(self._waiting) >= MAX_WAITING_PACKETS or self._waiting_bytes > MAX_WAITING_BYTES:
+            self.abort(f"the handler left {len(self._waiting)} packets unread")
+        self._check_pause(packet.time_samples)
         if not self._fault:
+            self._reached_samples = max(self._reached_samples, packet.end_samples)
             self._waiting.append((packet, discontinuity))
+            self._waiting_bytes += len(packet.data)
             self._arrived.set()
 
     def end(self, end_samples: int, end_sequence: int) -> None:
         """Mark the end (called by the server)."""
-        self._end = (end_samples, end_sequence)
-        self._arrived.set()
+        self._check_pause(end_samples)
+        if not self._fault:
+            self._end = (end_samples, end_sequence)
+            self._arrived.set()
 
     def abort(self, reason: str) -> None:
         """Say that nothing more will come, and why (called by the server)."""
@@ -73,7 +96,7 @@ class Utterance:
         """Return all of it, int16 mono at :attr:`rate`, once it has been said.
 
         Raises:
-            OpusculeError: the device was cut off before the end.
+            LinkClosedError: the device was cut off, or stopped, before the end.
         """
         return b"".join([piece async for piece in self])
 
@@ -81,21 +104,29 @@ class Utterance:
         """Give int16 pieces as they arrive.
 
         Raises:
-            OpusculeError: the device was cut off before the end.
+            LinkClosedError: the device was cut off, or stopped, before the end.
         """
         while True:
             while self._waiting:
                 packet, discontinuity = self._waiting.popleft()
+                self._waiting_bytes -= len(packet.data)
                 for piece in self._decoder.push(packet, discontinuity=discontinuity):
                     yield piece
+                    await asyncio.sleep(0)  # a long pause is many pieces: others run too
             if self._end:
                 for piece in self._decoder.finish(*self._end):
                     yield piece
+                    await asyncio.sleep(0)
                 return
             if self._fault:
-                raise OpusculeError(f"the utterance was cut off: {self._fault}")
+                raise LinkClosedError(f"the utterance was cut off: {self._fault}")
             self._arrived.clear()
             await self._arrived.wait()
+
+    def _check_pause(self, time_samples: int) -> None:
+        pause_samples = time_samples - self._reached_samples
+        if pause_samples > MAX_PAUSE_SAMPLES:
+            self.abort(f"it leaves out {pause_samples} samples; at most {MAX_PAUSE_SAMPLES} are")
 
 
 AnswerHandler = Callable[[Utterance], AsyncIterator[Buffer]]

@@ -64,12 +64,15 @@ class Playout:
     """One stream on its way to an ear.
 
     Args:
-        stream: the format that the sender announced; its gain is applied.
+        stream: the format that the sender announced; its gain is applied (RFC 7845 §5.1).
         rate: output rate, an Opus rate.
         channels: output channels, 1 or 2.
         target_delay_ms: how long the first packet is held back, which is the jitter it bears.
         max_buffer_ms: the most audio that waits, 20 to 60,000; beyond it the oldest is given up.
         complexity: of the decoder, 0 to 10; see :class:`opuscule.codec.Decoder`.
+        begin: media time in 48 kHz samples and sequence at which the stream begins: what is missing
+            after them was lost. None if that is not known: a stream whose first packet lies more
+            than a second in was joined under way, and begins with it.
 
     Raises:
         InvalidArgumentError: a value is out of its range.
@@ -84,6 +87,7 @@ class Playout:
         target_delay_ms: int = 60,
         max_buffer_ms: int = 10_000,
         complexity: int = 5,
+        begin: tuple[int, int] | None = None,
     ) -> None:
         self.rate = rate
         self.channels = channels
@@ -95,6 +99,7 @@ class Playout:
             target_delay_ms=target_delay_ms,
             max_buffer_ms=max_buffer_ms,
             gain_q8=stream.gain_q8,
+            begin=begin,
         )
 
     def push(self, packet: Packet, now: float, *, discontinuity: bool = False) -> Pushed:
@@ -102,6 +107,7 @@ class Playout:
 
         Raises:
             InvalidPacketError: it is no Opus packet; its time is concealed like that of a lost one.
+            InvalidArgumentError: its media time or sequence number is not from 0 up to 2**53.
         """
         return self._native.push(
             packet.sequence,
@@ -116,7 +122,11 @@ class Playout:
         return self._native.pull(samples, int(now * 1e6))
 
     def finish(self, end_samples: int, end_sequence: int) -> None:
-        """Say where the stream ends: media time, pre-skip included, and packets sent."""
+        """Say where the stream ends: media time, pre-skip included, and packets sent.
+
+        Raises:
+            InvalidArgumentError: one of them is not from 0 up to 2**53.
+        """
         self._native.finish(end_samples, end_sequence)
 
     @property
@@ -153,10 +163,20 @@ class StreamDecoder:
         rate: output rate, an Opus rate.
         channels: output channels, 1 or 2.
         complexity: of the decoder, 0 to 10.
+        first_samples: media time at which the stream begins, in 48 kHz samples; the first sample
+            that comes out is this one, or the first after the pre-skip.
+        first_sequence: sequence number at which it begins.
     """
 
     def __init__(
-        self, stream: StreamFormat, *, rate: int = 48_000, channels: int = 1, complexity: int = 5
+        self,
+        stream: StreamFormat,
+        *,
+        rate: int = 48_000,
+        channels: int = 1,
+        complexity: int = 5,
+        first_samples: int = 0,
+        first_sequence: int = 0,
     ) -> None:
         self._playout = Playout(
             stream,
@@ -165,8 +185,9 @@ class StreamDecoder:
             target_delay_ms=0,
             max_buffer_ms=60_000,
             complexity=complexity,
+            begin=(first_samples, first_sequence),
         )
-        self._pre_skip_samples = stream.pre_skip_samples
+        self._first_samples = max(stream.pre_skip_samples, first_samples)
         self._pulled_samples = 0
 
     @property
@@ -190,7 +211,7 @@ class StreamDecoder:
         return self._pull_to(end_samples)
 
     def _pull_to(self, time_samples: int) -> Iterator[bytes]:
-        valid_samples = max(0, time_samples - self._pre_skip_samples)
+        valid_samples = max(0, time_samples - self._first_samples)
         missing = from_media_samples(valid_samples, self._playout.rate) - self._pulled_samples
         while missing > 0:
             samples = min(missing, _PIECE_SAMPLES)

@@ -15,7 +15,7 @@ from opuscule.containers.media import open_pcm
 from opuscule.containers.ogg import OggLink, OggWriter, read_links
 from opuscule.containers.pcm import PcmReader, SampleFormat
 from opuscule.containers.wav import WavWriter
-from opuscule.errors import FormatError, UnsupportedFormatError
+from opuscule.errors import FormatError, InvalidArgumentError, UnsupportedFormatError
 from opuscule.files import atomic_output, check_input
 from opuscule.packets import Gap, Packet
 from opuscule.playout import PlayoutStats, StreamDecoder
@@ -65,8 +65,11 @@ class OpusReader(PcmReader):
     def __init__(self, path: str | os.PathLike[str], *, rate: int = 48_000) -> None:
         self._file = check_input(path).open("rb")
         try:
-            self._links = read_links(self._file)
-            first = next(self._links)
+            try:
+                self._links = read_links(self._file)
+                first = next(self._links)
+            except FormatError as error:
+                raise type(error)(f"{os.fspath(path)}: {error}") from error
             self._rate = check_rate(rate)
             self._comments = first.comments
             self.stream = first.format
@@ -131,7 +134,9 @@ class OpusReader(PcmReader):
         self._file.close()
 
 
-def open_audio(path: str | os.PathLike[str], *, rate: int | None = None) -> PcmReader:
+def open_audio(
+    path: str | os.PathLike[str], *, rate: int | None = None, salvage: bool = False
+) -> PcmReader:
     """Open any audio file as PCM at an Opus rate, by its content and not its name.
 
     Ogg Opus and WAV are read here; everything else, and other rates, by the ``media`` extra. The
@@ -142,8 +147,15 @@ def open_audio(path: str | os.PathLike[str], *, rate: int | None = None) -> PcmR
             return OpusReader(path, rate=rate or 48_000)
         except UnsupportedFormatError:
             # Ogg, but Vorbis or FLAC in it.
-            return open_pcm(path, rate=rate)
-    return open_pcm(path, rate=rate)
+            return open_pcm(path, rate=rate, salvage=salvage)
+    return open_pcm(path, rate=rate, salvage=salvage)
+
+
+def _check_apart(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    if Path(target).exists() and Path(target).samefile(source):
+        raise InvalidArgumentError(
+            f"{os.fspath(target)} is what is read, and would be replaced; name another to write"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +193,21 @@ def encode_file(
     preset: str | EncoderSettings = "voice",
     frame_ms: float = 20,
     rate: int | None = None,
+    salvage: bool = False,
     progress: Progress | None = None,
 ) -> Encoded:
     """Encode an audio file to Ogg Opus; ``target`` appears when it is whole.
 
+    ``rate`` and ``salvage`` are those of :func:`opuscule.containers.media.open_pcm`.
+
     Raises:
         FormatError: ``source`` cannot be read, or has more than two channels.
-        InvalidArgumentError: a setting is out of its range.
+        InvalidArgumentError: a setting is out of its range, or ``target`` is ``source``.
         OSError: a file cannot be read or written.
     """
     packets = payload_bytes = 0
-    with open_audio(source, rate=rate) as reader:
+    with open_audio(source, rate=rate, salvage=salvage) as reader:
+        _check_apart(source, target)
         if reader.channels > MAX_CHANNELS:
             raise UnsupportedFormatError(
                 f"{source} has {reader.channels} channels; one Opus stream has 1 or 2: mix or pick"
@@ -244,18 +260,20 @@ def decode_file(
 
     Raises:
         FormatError: ``source`` is no Ogg Opus file, or damaged beyond its headers.
-        InvalidArgumentError: ``rate`` is no Opus rate.
+        InvalidArgumentError: ``rate`` is no Opus rate, or ``target`` is ``source``.
         OSError: a file cannot be read or written.
     """
-    with OpusReader(source, rate=rate) as reader, atomic_output(target) as file:
-        writer = WavWriter(file, reader.rate, reader.channels)
-        for block in reader:
-            writer.write(block)
-            if progress:
-                progress(to_media_samples(writer.total_samples, reader.rate), None)
-        writer.close()
-        if not writer.total_samples and reader.stats.packets_lost:
-            raise FormatError(f"{source} has no packet that can be decoded")
+    with OpusReader(source, rate=rate) as reader:
+        _check_apart(source, target)
+        with atomic_output(target) as file:
+            writer = WavWriter(file, reader.rate, reader.channels)
+            for block in reader:
+                writer.write(block)
+                if progress:
+                    progress(to_media_samples(writer.total_samples, reader.rate), None)
+            writer.close()
+            if not writer.total_samples and reader.stats.packets_lost:
+                raise FormatError(f"{source} has no packet that can be decoded")
         stats = reader.stats
         return Decoded(
             samples=writer.total_samples,

@@ -105,7 +105,13 @@ def test_an_interrupted_import_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         import_file(tmp_path / "a.zarr", path, progress=stop)
-    assert list(open_archive(tmp_path / "a.zarr")) == []
+    assert not (tmp_path / "a.zarr").exists()
+
+    # Nor does it take with it what was there before.
+    kept = import_file(tmp_path / "a.zarr", path, name="kept").name
+    with pytest.raises(KeyboardInterrupt):
+        import_file(tmp_path / "a.zarr", path, progress=stop)
+    assert list(open_archive(tmp_path / "a.zarr")) == [kept]
     assert sorted(p.name for p in (tmp_path / "a.zarr").iterdir()) == ["recordings", "zarr.json"]
 
 

@@ -144,8 +144,7 @@ def test_an_error_on_the_way_leaves_nothing(tmp_path: Path, speech: Speech) -> N
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert list(open_archive(path)) == []
-    assert sorted(p.name for p in path.iterdir()) == ["recordings", "zarr.json"]
+    assert not path.exists()
 
 
 def test_a_name_is_given_once(tmp_path: Path, speech: Speech) -> None:
@@ -190,7 +189,7 @@ def test_an_end_beyond_what_there_is_is_refused(tmp_path: Path, speech: Speech) 
         writer.add(speech.packets[0])
         with pytest.raises(InvalidArgumentError, match="reach from 0 to 960"):
             writer.finish(961)
-    assert list(open_archive(tmp_path / "a.zarr")) == []
+    assert not (tmp_path / "a.zarr").exists()
 
 
 @pytest.mark.parametrize("source", [{"x": b"bytes"}, {"x": "y" * (9 << 20)}, {"x": float("nan")}])
@@ -200,7 +199,7 @@ def test_what_a_reader_would_not_take_is_not_written(
     writer = RecordingWriter(tmp_path / "a.zarr", "a", FORMAT)
     with writer, pytest.raises(InvalidArgumentError, match="JSON"):
         writer.finish(0, source=source)
-    assert list(open_archive(tmp_path / "a.zarr")) == []
+    assert not (tmp_path / "a.zarr").exists()
 
 
 KILLED = """

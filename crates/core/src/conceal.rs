@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::MEDIA_RATE;
 use crate::opus::{Decoder, Dred, Error, Sample};
+use crate::packet;
 
 /// What a sample was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +41,9 @@ pub enum Missing {
 /// Concealment fades out by itself; after this long, plain silence is as good and costs nothing.
 pub const MAX_PLC_MS: u32 = 500;
 
+/// The longest gap that is filled in one call; more would be memory spent on silence.
+pub const MAX_GAP_S: u32 = 60;
+
 /// The piece in which gaps are filled: short enough that a packet that still comes is not missed by
 /// much, and the frame length that libopus conceals best.
 const PIECE_MS: u32 = 20;
@@ -58,6 +62,8 @@ pub struct Concealer {
     /// How far back each later packet reaches, in samples, by its media time.
     reach: BTreeMap<i64, usize>,
     plc_samples: usize,
+    /// Asked of [`Self::fill_lost`] and not filled yet: less than 2.5 ms.
+    carried: usize,
 }
 
 impl Concealer {
@@ -73,16 +79,74 @@ impl Concealer {
             parsed: None,
             reach: BTreeMap::new(),
             plc_samples: 0,
+            carried: 0,
         })
+    }
+
+    /// Samples that [`Self::fill_lost`] still owes: less than 2.5 ms, added to its next gap.
+    #[must_use]
+    pub fn carried_samples(&self) -> usize {
+        self.carried
     }
 
     /// Says that a packet was decoded, so that the next gap is a new one.
     pub fn on_received(&mut self) {
         self.plc_samples = 0;
+        self.forget_packets();
+    }
+
+    fn forget_packets(&mut self) {
         if !self.reach.is_empty() {
             self.reach.clear();
             self.parsed = None;
         }
+    }
+
+    /// Fills a whole gap of lost packets up to where `following` begin, appending to `out`.
+    ///
+    /// `missing` is in samples at the decoder's rate; libopus conceals multiples of 2.5 ms, so a
+    /// remainder is left for the next gap. `following` are the packets behind the gap, with none
+    /// missing between them. Returns what the samples were made from, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when the gap is longer than [`MAX_GAP_S`], [`Error::Packet`] when one of
+    /// `following` that could be of use is no packet; nothing is changed then.
+    pub fn fill_lost<T: Sample>(
+        &mut self,
+        decoder: &mut Decoder,
+        missing: usize,
+        following: &[&[u8]],
+        out: &mut Vec<T>,
+    ) -> Result<Vec<(usize, Origin)>, Error> {
+        if missing > (decoder.rate() * MAX_GAP_S) as usize {
+            return Err(Error::argument(format!(
+                "{missing} samples are to be concealed; at most {MAX_GAP_S} s ({}) are: beyond \
+                 that write silence, or begin a new stream",
+                decoder.rate() * MAX_GAP_S
+            )));
+        }
+        let wanted = self.carried + missing;
+        let carried = wanted % (decoder.rate() / 400) as usize;
+        let total = wanted - carried;
+        let scale = (MEDIA_RATE / decoder.rate()) as usize;
+        let later = place(following, (total * scale) as i64)?;
+        // Each call counts time anew, so that packets of the last one would be taken for others.
+        self.forget_packets();
+        let mut spans: Vec<(usize, Origin)> = Vec::new();
+        let mut filled = 0;
+        while filled < total {
+            let at = (filled * scale) as i64;
+            let packets = later.iter().copied();
+            let (samples, origin) =
+                self.fill(decoder, Missing::Lost, at, total - filled, packets, out)?;
+            filled += samples;
+            match spans.last_mut() {
+                Some((length, last)) if *last == origin => *length += samples,
+                _ => spans.push((samples, origin)),
+            }
+        }
+        self.carried = carried;
+        Ok(spans)
     }
 
     /// Fills the next piece of a gap that begins at media time `at`, appending to `out`.
@@ -185,6 +249,23 @@ impl Concealer {
         }
         None
     }
+}
+
+/// Gives packets behind a gap their media times, as far as redundancy can reach back to it.
+fn place<'a>(following: &[&'a [u8]], first: i64) -> Result<Vec<Later<'a>>, Error> {
+    let furthest = first + i64::from(MEDIA_RATE / 1000 * Dred::MAX_REACH_MS);
+    let mut time = first;
+    let mut placed = Vec::new();
+    for (index, packet) in following.iter().enumerate() {
+        if time > furthest {
+            break;
+        }
+        let info = packet::parse(packet)
+            .map_err(|error| Error::Packet(format!("packet {index} after the gap: {error}")))?;
+        placed.push((time, *packet));
+        time += i64::from(info.duration_samples());
+    }
+    Ok(placed)
 }
 
 fn no_dred() -> Error {

@@ -1,11 +1,13 @@
-//! The core of opuscule: Opus packets, Ogg, playout and extraction.
+//! The core of opuscule: Opus packets, Ogg, playout, extraction and levels.
 //!
 //! Nothing here reads a clock, opens a file or knows of Python: values and time come in as
 //! arguments, values go out. Media time is counted in samples at 48 kHz (RFC 7845 §4), pre-skip
 //! included. The only `unsafe` code is in `opus/raw.rs`, which calls libopus.
 
+pub mod activity;
 pub mod conceal;
 pub mod extract;
+pub mod levels;
 pub mod ogg;
 pub mod opus;
 pub mod packet;

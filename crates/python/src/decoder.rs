@@ -2,16 +2,22 @@
 
 use std::sync::Mutex;
 
+use opuscule_core::conceal::{Concealer, Origin};
 use opuscule_core::opus::{Decoder, Dred, Error, Sample};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
+use crate::playout::origin_name;
 use crate::{errors, pcm};
 
 struct Inner {
     decoder: Decoder,
     /// Made when first asked for: most decoders never meet DRED.
     dred: Option<Dred>,
+    /// Made for the first gap.
+    concealer: Option<Concealer>,
+    complexity: u8,
 }
 
 impl Inner {
@@ -24,6 +30,9 @@ impl Inner {
         Ok(dred.parse(packet))
     }
 }
+
+/// Samples and what they were made from, oldest first.
+type Spans = Vec<(usize, &'static str)>;
 
 #[pyclass(name = "Decoder", module = "opuscule._native", frozen)]
 struct PyDecoder {
@@ -39,6 +48,12 @@ trait Work: Send {
 struct Decode<'a>(&'a [u8]);
 struct DecodeFec<'a>(&'a [u8]);
 struct Conceal(usize);
+struct ConcealGap<'a> {
+    missing: usize,
+    following: &'a [PyBackedBytes],
+    spans: &'a mut Vec<(usize, Origin)>,
+    carried: &'a mut usize,
+}
 struct DecodeDred<'a> {
     packet: &'a [u8],
     offset: usize,
@@ -47,7 +62,11 @@ struct DecodeDred<'a> {
 
 impl Work for Decode<'_> {
     fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
-        inner.decoder.decode(self.0, out)
+        let samples = inner.decoder.decode(self.0, out)?;
+        if let Some(concealer) = &mut inner.concealer {
+            concealer.on_received();
+        }
+        Ok(samples)
     }
 }
 
@@ -63,10 +82,23 @@ impl Work for Conceal {
     }
 }
 
+impl Work for ConcealGap<'_> {
+    fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
+        let concealer = match &mut inner.concealer {
+            Some(concealer) => concealer,
+            none => none.insert(Concealer::new(inner.decoder.rate(), inner.complexity)?),
+        };
+        let following: Vec<&[u8]> = self.following.iter().map(AsRef::as_ref).collect();
+        *self.spans = concealer.fill_lost(&mut inner.decoder, self.missing, &following, out)?;
+        *self.carried = concealer.carried_samples();
+        Ok(self.spans.iter().map(|(samples, _)| samples).sum())
+    }
+}
+
 impl Work for DecodeDred<'_> {
     fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
         inner.parse_dred(self.packet)?;
-        let Inner { decoder, dred } = inner;
+        let Inner { decoder, dred, .. } = inner;
         let Some(dred) = dred else { return Ok(0) };
         dred.decode(decoder, self.offset, self.samples, out)
     }
@@ -99,6 +131,8 @@ impl PyDecoder {
             inner: Mutex::new(Inner {
                 decoder,
                 dred: None,
+                concealer: None,
+                complexity,
             }),
             float: float_output,
         })
@@ -114,6 +148,29 @@ impl PyDecoder {
 
     fn conceal<'py>(&self, py: Python<'py>, samples: usize) -> PyResult<Bound<'py, PyBytes>> {
         self.work(py, Conceal(samples))
+    }
+
+    /// Returns the PCM, what its samples were made from, and how many samples are still owed.
+    fn conceal_gap<'py>(
+        &self,
+        py: Python<'py>,
+        missing: usize,
+        following: Vec<PyBackedBytes>,
+    ) -> PyResult<(Bound<'py, PyBytes>, Spans, usize)> {
+        let mut spans = Vec::new();
+        let mut carried = 0;
+        let work = ConcealGap {
+            missing,
+            following: &following,
+            spans: &mut spans,
+            carried: &mut carried,
+        };
+        let pcm = self.work(py, work)?;
+        let named = spans
+            .into_iter()
+            .map(|(samples, origin)| (samples, origin_name(origin)))
+            .collect();
+        Ok((pcm, named, carried))
     }
 
     fn decode_dred<'py>(
@@ -152,10 +209,9 @@ impl PyDecoder {
     }
 
     fn reset(&self) -> PyResult<()> {
-        errors::enter(&self.inner)?
-            .decoder
-            .reset()
-            .map_err(errors::codec)
+        let mut inner = errors::enter(&self.inner)?;
+        inner.concealer = None;
+        inner.decoder.reset().map_err(errors::codec)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard};
 
 use opuscule_core::opus::Error;
+use opuscule_core::packet::PacketError;
 use pyo3::prelude::*;
 
 pub(crate) mod python {
@@ -31,6 +32,16 @@ pub(crate) fn argument(text: impl Into<String>) -> PyErr {
 
 pub(crate) fn packet(text: impl Into<String>) -> PyErr {
     python::InvalidPacketError::new_err(text.into())
+}
+
+/// `InvalidPacketError` with the rule's name and the offset, which is `before` more than the core's.
+pub(crate) fn broken_rule(error: PacketError, before: usize) -> PyErr {
+    let error = PacketError {
+        offset: before + error.offset,
+        ..error
+    };
+    let text = error.to_string();
+    python::InvalidPacketError::new_err((text, error.rule.name(), error.offset))
 }
 
 /// Enters an object, or says that another thread is inside.

@@ -4,10 +4,12 @@
 //! error; nothing is decided here. Objects are guarded by a lock that is never waited for: a second
 //! thread inside one gets `ConcurrentUseError`.
 
+mod activity;
 mod decoder;
 mod encoder;
 mod errors;
 mod extract;
+mod levels;
 mod ogg;
 mod packet;
 mod pcm;
@@ -30,5 +32,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     playout::register(m)?;
     extract::register(m)?;
     packet::register(m)?;
+    levels::register(m)?;
+    activity::register(m)?;
     ogg::register(m)
 }

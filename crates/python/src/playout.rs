@@ -18,7 +18,7 @@ struct PyPlayout {
     channels: usize,
 }
 
-fn origin_name(origin: Origin) -> &'static str {
+pub(crate) fn origin_name(origin: Origin) -> &'static str {
     match origin {
         Origin::Received => "received",
         Origin::Fec => "fec",
@@ -31,30 +31,38 @@ fn origin_name(origin: Origin) -> &'static str {
 #[pymethods]
 impl PyPlayout {
     #[new]
-    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms, gain_q8=0))]
+    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms, gain_q8=0, begin=None))]
+    #[expect(clippy::too_many_arguments, reason = "one per setting, by keyword")]
     fn new(
         rate: u32,
         channels: u8,
         complexity: u8,
         pre_skip_samples: u32,
-        target_delay_ms: u32,
-        max_buffer_ms: u32,
+        target_delay_ms: i64,
+        max_buffer_ms: i64,
         gain_q8: i16,
+        begin: Option<(i64, i64)>,
     ) -> PyResult<Self> {
-        if !(20..=60_000).contains(&max_buffer_ms) || target_delay_ms > max_buffer_ms {
-            return Err(errors::argument(format!(
+        let out_of_range = || {
+            errors::argument(format!(
                 "target_delay_ms is {target_delay_ms} and max_buffer_ms {max_buffer_ms}; expected \
                  0 <= target_delay_ms <= max_buffer_ms and 20 <= max_buffer_ms <= 60000"
-            )));
+            ))
+        };
+        let most = u32::try_from(max_buffer_ms).map_err(|_| out_of_range())?;
+        let target = u32::try_from(target_delay_ms).map_err(|_| out_of_range())?;
+        if !(20..=60_000).contains(&most) || target > most {
+            return Err(out_of_range());
         }
         let config = PlayoutConfig {
             rate,
             channels,
             complexity,
             pre_skip: pre_skip_samples,
-            target_delay_ms,
-            max_buffer_ms,
             gain_q8,
+            begin,
+            target_delay_ms: target,
+            max_buffer_ms: most,
         };
         let playout = Playout::new(config).map_err(errors::codec)?;
         Ok(Self {
@@ -110,8 +118,9 @@ impl PyPlayout {
     }
 
     fn finish(&self, end_samples: i64, end_sequence: i64) -> PyResult<()> {
-        errors::enter(&self.inner)?.finish(end_samples, end_sequence);
-        Ok(())
+        errors::enter(&self.inner)?
+            .finish(end_samples, end_sequence)
+            .map_err(errors::codec)
     }
 
     #[getter]

@@ -7,9 +7,11 @@ from pathlib import Path
 from opuscule.archive.info import ARCHIVE_FORMAT, check_attributes, is_name
 from opuscule.archive.local import member_names, read_group
 from opuscule.archive.recording import Recording
-from opuscule.errors import RecordingNotFoundError
+from opuscule.errors import NotAnArchiveError, RecordingNotFoundError
 
 __all__ = ["Archive", "open_archive"]
+
+_SHOWN_NAMES = 5
 
 
 def open_archive(path: str | os.PathLike[str]) -> "Archive":
@@ -20,6 +22,10 @@ def open_archive(path: str | os.PathLike[str]) -> "Archive":
         CorruptArchiveError: its metadata cannot be understood.
     """
     root = Path(path)
+    if not root.exists():
+        raise NotAnArchiveError(
+            f"{root}: there is no such archive: it has no zarr.json; check the name"
+        )
     check_attributes(read_group(root), ARCHIVE_FORMAT, str(root))
     return Archive(root)
 
@@ -43,7 +49,7 @@ class Archive(Collection[str]):
         """
         if name not in self:
             raise RecordingNotFoundError(
-                f"{self.path} has no recording {name!r}; it has {len(self)} others"
+                f"{self.path} has no recording {name!r}; it has {_some(list(self))}"
             )
         return Recording(self._recordings / name)
 
@@ -59,3 +65,8 @@ class Archive(Collection[str]):
             and is_name(name)
             and (self._recordings / name / "zarr.json").is_file()
         )
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:_SHOWN_NAMES]) or "none"
+    return shown + (f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else "")

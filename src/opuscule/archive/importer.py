@@ -14,7 +14,7 @@ from opuscule.codec import EncoderSettings, SettingsOverrides, StreamEncoder, li
 from opuscule.containers.media import Resampler, open_pcm
 from opuscule.containers.ogg import OggReader, PacketColumns
 from opuscule.containers.pcm import SAMPLE_BYTES, PcmReader
-from opuscule.errors import UnsupportedFormatError
+from opuscule.errors import FormatError, UnsupportedFormatError
 from opuscule.files import check_input
 from opuscule.packets import Gap, GapKind
 from opuscule.transcode import Progress
@@ -62,6 +62,7 @@ def import_file(
     rate: int | None = None,
     frame_ms: float = 20,
     preset: str | EncoderSettings = "archive",
+    salvage: bool = False,
     progress: Progress | None = None,
     **overrides: Unpack[SettingsOverrides],
 ) -> ImportResult:
@@ -75,6 +76,8 @@ def import_file(
             next higher one, and refuses those above 48 kHz. Does not apply to Ogg Opus.
         frame_ms: audio per packet, where it is encoded here.
         preset: how it is encoded, as for :class:`opuscule.codec.Encoder`.
+        salvage: take a damaged or cut file as far as it goes, and note in the recording's source
+            that this was allowed. Ogg Opus is always taken so.
         progress: called again and again on the way.
         overrides: settings that replace the preset's.
 
@@ -104,7 +107,9 @@ def import_file(
             file.seek(0)
             info = _copy(archive, name, file, source, progress)
             return ImportResult(name, info, transcoded=False)
-    with open_pcm(path, rate=rate) as pcm:
+    if salvage:
+        source["salvage"] = True
+    with open_pcm(path, rate=rate, salvage=salvage) as pcm:
         if pcm.channels > 2:
             raise UnsupportedFormatError(
                 f"{path} has {pcm.channels} channels; 1 or 2 can be archived: mix it down or split "
@@ -136,7 +141,10 @@ def _copy(
     source: dict[str, object],
     progress: Progress | None,
 ) -> RecordingInfo:
-    reader = OggReader(file)
+    try:
+        reader = OggReader(file)
+    except FormatError as error:
+        raise type(error)(f"{file.name}: {error}") from error
     with RecordingWriter(archive, name, reader.format) as writer:
         for batch in reader.columns():
             _add(writer, batch)

@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 
 from opuscule.archive.recording import Recording
-from opuscule.errors import ArchiveError
+from opuscule.errors import ArchiveError, InvalidArgumentError
 
 __all__ = ["VerifyReport", "verify"]
 
@@ -44,7 +44,12 @@ def verify(
         seed: of the draw.
         pre_roll_ms: as for :meth:`Recording.extract`; with a number, what differs tells how often
             that is not exact.
+
+    Raises:
+        InvalidArgumentError: ``ranges`` is negative.
     """
+    if ranges < 0:
+        raise InvalidArgumentError(f"ranges is {ranges}; expected 0 or more")
     problems = _structure(recording)
     total = recording.info.total_samples
     if problems or not ranges or not total:

@@ -51,6 +51,7 @@ class RecordingWriter:
 
     def __init__(self, archive: str | os.PathLike[str], name: str, form: StreamFormat) -> None:
         check_name(name)
+        self._made_archive = not Path(archive, "zarr.json").exists()
         self._root = ensure_archive(archive)
         self.name = name
         self._format = form
@@ -60,12 +61,13 @@ class RecordingWriter:
         self._index = IndexBuilder()
         self._hash = hashlib.sha256()
         self._lock = _lock_archive(self._root)
+        self._incoming = self._root / ".incoming"
+        self._place = self._incoming / name  # where nothing is, until it is made
         try:
-            self._incoming = self._root / ".incoming"
             self._place = _make_place(self._incoming, name)
             self._payload = (self._place / "payload").open("w+b")
-        except BaseException:
-            _unlock(self._lock)
+        except BaseException:  # Ctrl-C, too
+            self._remove()
             raise
 
     @property
@@ -173,6 +175,7 @@ class RecordingWriter:
                 raise self._exists() from error
             raise
         sync(self._target.parent)
+        self._made_archive = False
         self._clean_up()
         return info
 
@@ -198,9 +201,15 @@ class RecordingWriter:
 
     def _clean_up(self) -> None:
         self._payload.close()
+        self._remove()
+
+    def _remove(self) -> None:
         shutil.rmtree(self._place, ignore_errors=True)
         with contextlib.suppress(OSError):  # others may be at work in it
             self._incoming.rmdir()
+        if self._made_archive:
+            _take_back(self._root, self._lock)
+            self._made_archive = False
         _unlock(self._lock)
         self._lock = None
 
@@ -237,6 +246,19 @@ def _lock_archive(root: Path) -> int | None:
         os.close(handle)
         raise
     return handle
+
+
+def _take_back(root: Path, lock: int | None) -> None:
+    """Remove an archive that was made for a recording that did not come to be.
+
+    Not if anything else is in it, or others are writing.
+    """
+    with contextlib.suppress(OSError):
+        if lock is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if {p.name for p in root.rglob("*")} == {"recordings", "zarr.json"}:
+            # Out of sight first, so that nobody meets half of it.
+            shutil.rmtree(root.rename(root.with_name(f".{root.name}.{os.getpid()}-gone")))
 
 
 def _unlock(handle: int | None) -> None:

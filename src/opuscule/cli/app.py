@@ -4,18 +4,52 @@ Every error that is not a defect is one line on stderr and an exit code of 1; wh
 its traceback. Commands import what they need when they run, so that ``--help`` is quick.
 """
 
+import logging
 import sys
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
-from opuscule.cli import demo, devices, doctor, encode, repair, serve, talk
+from opuscule.cli import demo, devices, doctor, encode, levels, repair, serve, talk
 from opuscule.cli.archive import app as archive
 from opuscule.errors import OpusculeError
 
 __all__ = ["app", "main"]
 
+
+class _Commands(TyperGroup):
+    """Turns errors into lines before typer sees them.
+
+    It would take each EOFError, and so a truncated file, for a closed terminal.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        # A stranger's garbage is one line of ours; picows would log how it failed to parse it.
+        logging.getLogger("picows").setLevel(logging.CRITICAL)
+        try:
+            return super().invoke(ctx)
+        except OpusculeError as error:
+            _fail(str(error), 1)
+        except BrokenPipeError:
+            raise  # who reads the output has had enough, which typer knows how to take
+        except OSError as error:
+            # str() of a plain one begins with "[Errno 2]", which tells a person nothing.
+            named = f"{error.filename}: " if error.filename else ""
+            _fail(named + error.strerror if error.strerror else str(error), 1)
+        except KeyboardInterrupt:
+            _fail("stopped", 130)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    line = " ".join(text.split())
+    typer.echo(f"opuscule: {line}", err=True)
+    sys.exit(code)
+
+
 app = typer.Typer(
     name="opuscule",
+    cls=_Commands,
     help="Opus audio from a microphone to an ear and to an archive.",
     no_args_is_help=True,
     add_completion=False,
@@ -27,6 +61,7 @@ app.command()(serve.serve)
 app.command()(talk.talk)
 app.command()(encode.encode)
 app.command()(encode.decode)
+app.command()(levels.levels)
 app.command()(repair.repair)
 app.add_typer(archive, name="archive")
 app.command()(devices.devices)
@@ -35,20 +70,4 @@ app.command()(doctor.doctor)
 
 def main() -> None:
     """Run the command line."""
-    try:
-        app()
-    except OpusculeError as error:
-        _fail(str(error))
-    except OSError as error:
-        # str() of a plain one begins with "[Errno 2]", which tells a person nothing.
-        named = f"{error.filename}: {error.strerror}" if error.strerror else str(error)
-        _fail(named)
-    except KeyboardInterrupt:
-        print("opuscule: stopped", file=sys.stderr)  # noqa: T201  # a person reads it
-        sys.exit(130)
-
-
-def _fail(text: str) -> None:
-    line = " ".join(text.split())
-    print(f"opuscule: {line}", file=sys.stderr)  # noqa: T201  # a person reads it
-    sys.exit(1)
+    app()

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opuscule.cli.output import clock_time, emit, json_option, pairs, progress_bar
+from opuscule.cli.output import (
+    clock_time,
+    emit,
+    json_option,
+    pairs,
+    progress_bar,
+    rate_option,
+    salvage_option,
+)
 
 if TYPE_CHECKING:
     from opuscule.archive import Recording
@@ -20,17 +28,21 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_Archive = Annotated[Path, typer.Argument(help="The archive, a folder such as archive.zarr.")]
+_Archive = Annotated[
+    Path, typer.Argument(help="The archive, a folder such as archive.zarr.", readable=False)
+]
 
 
 @app.command("import")
 def import_(
     archive: _Archive,
-    sources: Annotated[list[Path], typer.Argument(help="Audio files.")],
+    sources: Annotated[list[Path], typer.Argument(help="Audio files.", readable=False)],
     name: Annotated[
         str | None, typer.Option(help="What to call it; the file's name if left out.")
     ] = None,
     bitrate: Annotated[int, typer.Option(help="For what is not Opus yet: bits a second.")] = 64_000,
+    rate: int | None = rate_option,
+    salvage: bool = salvage_option,
     json: bool = json_option,
 ) -> None:
     """Bring files into an archive, which is made if it is not there.
@@ -43,7 +55,15 @@ def import_(
         raise typer.BadParameter("one name is for one file", param_hint="--name")
     for source in sources:
         with progress_bar(f"importing {source.name}", json) as progress:
-            done = import_file(archive, source, name=name, bitrate=bitrate, progress=progress)
+            done = import_file(
+                archive,
+                source,
+                name=name,
+                bitrate=bitrate,
+                rate=rate,
+                salvage=salvage,
+                progress=progress,
+            )
         if json:
             emit(done)
         else:
@@ -82,7 +102,7 @@ def info(
 def extract(
     archive: _Archive,
     recording: Annotated[str, typer.Argument(help="One of its recordings.")],
-    target: Annotated[Path, typer.Argument(help="The WAV file to write.")],
+    target: Annotated[Path, typer.Argument(help="The WAV file to write.", readable=False)],
     start: Annotated[int, typer.Option(help="First sample, counted at 48 kHz.")] = 0,
     end: Annotated[
         int | None, typer.Option(help="One past the last sample; the end if left out.")

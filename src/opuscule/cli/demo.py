@@ -9,11 +9,11 @@ import typer
 
 from opuscule.cli.output import emit, json_option, pairs
 from opuscule.cli.talk import latency_rows
-from opuscule.packets import Gap
-from opuscule.playout import PlayoutStats
 
 if TYPE_CHECKING:
     from opuscule.measure.demo import Demo
+    from opuscule.packets import Gap
+    from opuscule.playout import PlayoutStats
 
 __all__ = ["demo"]
 
@@ -105,7 +105,7 @@ def _show(demo: "Demo") -> None:
     )
 
 
-def _rebuilt(stats: PlayoutStats, rate: int) -> str:
+def _rebuilt(stats: "PlayoutStats", rate: int) -> str:
     means = (
         ("deep redundancy", stats.dred_samples),
         ("in-band FEC", stats.fec_samples),
@@ -115,7 +115,7 @@ def _rebuilt(stats: PlayoutStats, rate: int) -> str:
     return ", ".join(parts) or "nothing was missing"
 
 
-def _bar(gaps: Sequence[Gap], samples: int) -> str:
+def _bar(gaps: "Sequence[Gap]", samples: int) -> str:
     """The recording as a line, with a dot wherever packets are missing."""
     cell = max(1, samples / _BAR_WIDTH)
     return "".join(

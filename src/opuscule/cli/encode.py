@@ -6,13 +6,20 @@ from typing import Annotated
 
 import typer
 
-from opuscule.cli.output import clock_time, emit, json_option, progress_bar
+from opuscule.cli.output import (
+    clock_time,
+    emit,
+    json_option,
+    progress_bar,
+    rate_option,
+    salvage_option,
+)
 
 __all__ = ["decode", "encode"]
 
 
 def encode(
-    source: Annotated[Path, typer.Argument(help="Any audio file.")],
+    source: Annotated[Path, typer.Argument(help="Any audio file.", readable=False)],
     target: Annotated[
         Path | None, typer.Argument(help="The file to write; SOURCE with .opus if left out.")
     ] = None,
@@ -21,6 +28,8 @@ def encode(
         int | None, typer.Option(help="Bits a second, 500 to 512000; the preset's if left out.")
     ] = None,
     frame_ms: Annotated[float, typer.Option(help="Audio per packet, 2.5 to 120 ms.")] = 20,
+    rate: int | None = rate_option,
+    salvage: bool = salvage_option,
     json: bool = json_option,
 ) -> None:
     """Encode an audio file to Ogg Opus."""
@@ -32,7 +41,15 @@ def encode(
         settings = dataclasses.replace(settings, bitrate=bitrate)
     target = target or source.with_suffix(".opus")
     with progress_bar(f"encoding {source.name}", json) as progress:
-        done = encode_file(source, target, preset=settings, frame_ms=frame_ms, progress=progress)
+        done = encode_file(
+            source,
+            target,
+            preset=settings,
+            frame_ms=frame_ms,
+            rate=rate,
+            salvage=salvage,
+            progress=progress,
+        )
     if json:
         emit({"target": str(target), **dataclasses.asdict(done)})
     else:
@@ -43,7 +60,7 @@ def encode(
 
 
 def decode(
-    source: Annotated[Path, typer.Argument(help="An Ogg Opus file.")],
+    source: Annotated[Path, typer.Argument(help="An Ogg Opus file.", readable=False)],
     target: Annotated[
         Path | None, typer.Argument(help="The WAV file to write; SOURCE with .wav if left out.")
     ] = None,

@@ -3,18 +3,40 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 import typer
 
-__all__ = ["clock_time", "emit", "json_option", "pairs", "progress_bar"]
+__all__ = [
+    "clock_time",
+    "emit",
+    "json_option",
+    "pairs",
+    "progress_bar",
+    "rate_option",
+    "salvage_option",
+]
 
 json_option = typer.Option(False, "--json", help="Print JSON for scripts.")
+rate_option = typer.Option(
+    None, "--rate", help="Convert to this many Hz before encoding; the next Opus rate if left out."
+)
+salvage_option = typer.Option(
+    False, "--salvage", help="Take a damaged or cut file as far as it goes."
+)
 
 
 def emit(value: object) -> None:
     """Print a value as JSON."""
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    encoded = msgspec.json.encode(value, enc_hook=_path_text)
+    typer.echo(msgspec.json.format(encoded, indent=2).decode())
+
+
+def _path_text(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} has no form in JSON")
 
 
 def pairs(rows: Sequence[tuple[str, object]], indent: int = 2) -> None:

@@ -6,13 +6,14 @@ import logging
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opuscule.errors import InvalidArgumentError
-from opuscule.handlers import AnswerHandler, echo, nothing, replay
-from opuscule.server.server import DEFAULT_PORT
+
+if TYPE_CHECKING:
+    from opuscule.handlers import AnswerHandler
 
 __all__ = ["serve"]
 
@@ -22,9 +23,7 @@ def serve(
         str, typer.Option(help="'echo', 'none', or an audio file that answers everything.")
     ] = "echo",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(help="Port to listen on; 0 takes a free one.")
-    ] = DEFAULT_PORT,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8750,
     keep: Annotated[
         Path | None, typer.Option(help="Folder for what devices say; see also --no-keep.")
     ] = Path("recordings"),
@@ -42,8 +41,6 @@ def serve(
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(message)s"
     )
-    # A stranger's garbage is one line of ours; picows would log how it failed to parse it.
-    logging.getLogger("picows").setLevel(logging.CRITICAL)
     kept = None if no_keep else keep
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(_handler(answer), host, port, kept, token, insecure))
@@ -58,7 +55,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def _handler(answer: str) -> AnswerHandler:
+def _handler(answer: str) -> "AnswerHandler":
+    from opuscule.handlers import echo, nothing, replay
+
     if answer == "echo":
         return echo
     if answer == "none":
@@ -78,7 +77,7 @@ def _handler(answer: str) -> AnswerHandler:
 
 
 async def _serve(
-    handler: AnswerHandler,
+    handler: "AnswerHandler",
     host: str,
     port: int,
     keep: Path | None,

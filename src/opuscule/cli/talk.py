@@ -2,14 +2,16 @@
 
 import asyncio
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opuscule.cli.output import emit, json_option, pairs
-from opuscule.client import TalkReport
-from opuscule.client.report import Latency
-from opuscule.devices.base import Source
+
+if TYPE_CHECKING:
+    from opuscule.client import TalkReport
+    from opuscule.client.report import Latency
+    from opuscule.devices.base import Source
 
 __all__ = ["answer_rows", "latency_rows", "talk"]
 
@@ -25,7 +27,8 @@ def talk(
     ] = "speaker",
     device: Annotated[str, typer.Option(help="This device's own name.")] = "talk",
     seconds: Annotated[
-        float | None, typer.Option(help="Stop speaking after this; Enter stops at any time.")
+        float | None,
+        typer.Option(min=0, help="Stop speaking after this; Enter stops at any time."),
     ] = None,
     delay_ms: Annotated[int, typer.Option(help="How long the answer is held back.")] = 60,
     token: Annotated[
@@ -36,7 +39,7 @@ def talk(
     """Speak to a server and hear its answer."""
     from opuscule.devices import open_sink, open_source
 
-    async def run() -> TalkReport:
+    async def run() -> "TalkReport":
         from opuscule.client import connect
 
         # The file of the answer is opened last: a server that is not there leaves none behind.
@@ -62,7 +65,7 @@ def talk(
     pairs(latency_rows(report))
 
 
-async def _stop(source: Source, seconds: float | None, live: bool) -> None:
+async def _stop(source: "Source", seconds: float | None, live: bool) -> None:
     """End the speaking after a time, or when a person presses Enter."""
     if live and sys.stdin.isatty():
         typer.echo("speak; Enter ends it")
@@ -82,10 +85,10 @@ async def _stop(source: Source, seconds: float | None, live: bool) -> None:
     await source.close()
 
 
-def latency_rows(report: TalkReport) -> list[tuple[str, str]]:
+def latency_rows(report: "TalkReport") -> list[tuple[str, str]]:
     """The stages in the order in which sound goes through them."""
 
-    def row(latency: Latency | None) -> str:
+    def row(latency: "Latency | None") -> str:
         if latency is None:
             return "not measured"
         worst = f"  (worst {latency.worst_ms:.1f})" if latency.count > 1 else ""
@@ -103,7 +106,7 @@ def latency_rows(report: TalkReport) -> list[tuple[str, str]]:
     ]
 
 
-def answer_rows(report: TalkReport) -> list[tuple[str, str]]:
+def answer_rows(report: "TalkReport") -> list[tuple[str, str]]:
     """What the answer was made from, and what became of what was said."""
     rows = []
     if report.stored:

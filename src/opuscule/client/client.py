@@ -12,7 +12,12 @@ from opuscule.client.report import TalkReport
 from opuscule.client.turn import Turn
 from opuscule.codec import EncoderSettings, packet_duration
 from opuscule.devices.base import Sink, Source
-from opuscule.errors import ConnectError, LinkClosedError
+from opuscule.errors import (
+    ConcurrentUseError,
+    ConnectError,
+    InvalidArgumentError,
+    LinkClosedError,
+)
 from opuscule.link import (
     ErrorReceived,
     Event,
@@ -20,11 +25,16 @@ from opuscule.link import (
     Opened,
     PeerSilent,
     Role,
+    StreamStarted,
 )
 from opuscule.packets import Packet
 from opuscule.transports import websocket
+from opuscule.wire.messages import Side
 
 __all__ = ["Client", "connect"]
+
+MAX_DELAY_MS = 10_000
+"""How long an answer may be held back: what a playout buffers."""
 
 _HELLO_TIMEOUT_S = 5.0
 
@@ -53,6 +63,7 @@ class Client:
         self._opened = asyncio.Event()
         self._turn: Turn | None = None
         self._fault = ""
+        self._over = False
 
     async def talk(
         self,
@@ -76,13 +87,27 @@ class Client:
             frame_ms: audio per packet.
             target_delay_ms: how long the answer is held back against jitter.
             withhold: says of each packet whether to drop it before the socket.
-            answer_timeout_s: how long to wait for an answer to begin and for the server to have
-                stored what was said.
+            answer_timeout_s: how long to wait for an answer to begin or to go on, and for the
+                server to have stored what was said.
+
+        Cancelled, it tells the server that what was said has no end and that nobody listens; the
+        connection stays.
 
         Raises:
-            LinkClosedError: the connection ended first.
+            InvalidArgumentError: a value is out of its range.
+            LinkClosedError: the connection ended first, or the server fell silent.
+            ConcurrentUseError: another turn is not over.
             DeviceError: source or sink failed.
         """
+        if not 0 <= target_delay_ms <= MAX_DELAY_MS:
+            # Said before anything is: the answer's playout would only notice when it begins.
+            raise InvalidArgumentError(
+                f"target_delay_ms is {target_delay_ms}; expected 0 to {MAX_DELAY_MS}"
+            )
+        if self._turn:
+            raise ConcurrentUseError("a turn is not over; connect once more to speak meanwhile")
+        if self._over:
+            raise LinkClosedError(f"the connection ended: {self._fault}")
         turn = Turn(
             self.link,
             self.shell,
@@ -121,7 +146,8 @@ class Client:
             ConnectError: it has not, or something else answers there.
         """
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._opened.wait(), _HELLO_TIMEOUT_S)
+            async with asyncio.timeout(_HELLO_TIMEOUT_S):
+                await self._opened.wait()
         if not self.session:
             why = self._fault or f"no welcome within {_HELLO_TIMEOUT_S:.0f} s"
             raise ConnectError(f"what answers at {url} did not welcome this device: {why}")
@@ -137,6 +163,9 @@ class Client:
                     self._fault = f"the server says: {event.message}"
                 case PeerSilent():
                     self._fault = f"the server was silent for {event.silent_s:.0f} s"
+                case StreamStarted() if not (self._turn and self._turn.expects(event)):
+                    # The answer to a turn that was given up, or one that nobody asked for.
+                    self.link.stop_stream(event.stream, Side.YOURS, "nobody listens")
                 case _:
                     pass
             if self._turn:
@@ -144,6 +173,7 @@ class Client:
 
     def _on_closed(self, fault: Exception | None) -> None:
         self._fault = self._fault or (str(fault) if fault else "the server closed it")
+        self._over = True
         self._opened.set()
         if self._turn:
             self._turn.fail(LinkClosedError(f"the connection ended: {self._fault}"))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from opuscule.client.report import Latency, TalkReport
 from opuscule.codec import EncoderSettings, StreamEncoder
 from opuscule.devices.base import Sink, Source
-from opuscule.errors import LinkClosedError
+from opuscule.errors import LinkClosedError, LinkError
 from opuscule.link import (
     Event,
     Link,
@@ -94,6 +94,9 @@ class Turn:
         self._ended_at = 0.0
         self._answer_began_us = 0
         self._first_packet_at = 0.0
+        self._answer_at = 0.0
+        self._answer_ended = False
+        self._speech_ended = False
 
     async def run(
         self,
@@ -109,45 +112,55 @@ class Turn:
         Raises:
             LinkClosedError: the connection ended, or nothing came back in time.
         """
-        self._main = asyncio.current_task()
         encoder = StreamEncoder(source.rate, source.channels, frame_ms=frame_ms, preset=preset)
+        self._main = asyncio.current_task()
         try:
             await self._speak(source, encoder, name, frame_ms)
             await self._wait(self._heard, timeout_s, "answer")
-            if self._player:
-                await self._player
+            await self._hear(timeout_s)
             await self._wait(self._stored, timeout_s, "acknowledgement that it is stored")
-        except asyncio.CancelledError:
-            if self._error:
+        except (asyncio.CancelledError, LinkError):
+            # Cancelled from outside as well, it stays cancelled.
+            if self._error and self._main and not self._main.uncancel():
                 raise self._error from None
             raise
         finally:
-            if self._player:
-                self._player.cancel()
+            self._main = None
+            await self._clean_up()
         return self._report(encoder)
 
     def fail(self, error: Exception) -> None:
-        """End the turn, because the connection has."""
-        self._error = error
-        if self._main:
+        """End the turn: without its connection, its sink or its stream it cannot go on."""
+        if self._main and not self._error:
+            self._error = error
             self._main.cancel()
+
+    def expects(self, event: StreamStarted) -> bool:
+        """Whether this is the turn's answer: the first stream that replies to what is said."""
+        return event.reply_to == self._stream and self._answer_stream is None
 
     def on_event(self, event: Event) -> None:
         """Take what the link tells."""
         match event:
             case PacketReceived() if event.stream == self._answer_stream and self._playout:
+                self._answer_at = event.arrived
                 if not self._first_packet_at:
                     self._first_packet_at = event.arrived
                     began = self._link.clock.to_local_us(self._answer_began_us) / 1e6
                     self._measure("downlink", event.arrived - began)
                 self._playout.push(event.packet, event.arrived, discontinuity=event.discontinuity)
-            case StreamStarted(reply_to=stream) if stream == self._stream:
+            case StreamStarted() if self.expects(event):
                 self._on_answer(event)
             case StreamEnded() if event.stream == self._answer_stream and self._playout:
+                self._answer_ended = True
                 self._playout.finish(event.end_samples, event.end_sequence)
             case StreamStopped(side=Side.YOURS) if event.stream == self._answer_stream:
+                self._answer_ended = True
                 if self._player:
                     self._player.cancel()
+            case StreamStopped(side=Side.MINE) if event.stream == self._stream:
+                why = event.reason or "it gives no reason"
+                self.fail(LinkClosedError(f"the server does not want what is said: {why}"))
             case ReceiptReceived() if event.stream == self._stream:
                 sent_at = self._sent_at.get(event.highest)
                 if sent_at is not None and self._link.clock.known:
@@ -179,6 +192,7 @@ class Turn:
         await self._send(encoder.finish())
         self._ended_at = time.monotonic()
         self._link.end_stream(self._stream, encoder.end_samples, end_sequence=encoder.next_sequence)
+        self._speech_ended = True
         self._shell.flush()
 
     def _open(
@@ -210,6 +224,7 @@ class Turn:
     def _on_answer(self, event: StreamStarted) -> None:
         self._answer_stream = event.stream
         self._answer_began_us = event.clock_us
+        self._answer_at = time.monotonic()
         if self._ended_at:
             began = self._link.clock.to_local_us(event.clock_us) / 1e6
             self._measure("thinking", began - self._ended_at)
@@ -224,9 +239,8 @@ class Turn:
         self._heard.set()
 
     def _on_played(self, player: asyncio.Task[None]) -> None:
-        if not player.cancelled() and (error := player.exception()) and self._main:
-            self._error = error if isinstance(error, Exception) else None
-            self._main.cancel()
+        if not player.cancelled() and isinstance(error := player.exception(), Exception):
+            self.fail(error)
 
     async def _play(self, playout: Playout) -> None:
         samples = self._sink.rate * _PULL_MS // 1000
@@ -245,9 +259,32 @@ class Turn:
         if self._ended_at:
             self._measure("response", now - self._ended_at + self._sink.latency_ms / 1000)
 
+    async def _hear(self, timeout_s: float) -> None:
+        while self._player and not self._player.done():
+            left_s = self._answer_at + timeout_s - time.monotonic()
+            if left_s <= 0 and not self._answer_ended:
+                raise LinkClosedError(f"the answer stopped: nothing more within {timeout_s:.0f} s")
+            await asyncio.wait([self._player], timeout=None if self._answer_ended else left_s)
+        if self._player and not self._player.cancelled():
+            self._player.result()  # raises what the sink raised
+
+    async def _clean_up(self) -> None:
+        """Leave neither a task behind nor a stream that the server waits for or sends in vain."""
+        if not self._link.closed:
+            if self._stream >= 0 and not self._speech_ended:
+                self._link.stop_stream(self._stream, Side.MINE, "abandoned")
+            if self._answer_stream is not None and not self._answer_ended:
+                self._link.stop_stream(self._answer_stream, Side.YOURS, "abandoned")
+            self._shell.flush()
+        if self._player:
+            self._player.cancel()
+            await asyncio.wait([self._player])
+
     async def _wait(self, event: asyncio.Event, timeout_s: float, what: str) -> None:
         try:
-            await asyncio.wait_for(event.wait(), timeout_s)
+            # Not wait_for: in Python 3.11 it can swallow a cancellation.
+            async with asyncio.timeout(timeout_s):
+                await event.wait()
         except TimeoutError:
             raise LinkClosedError(f"no {what} came within {timeout_s:.0f} s") from None
 

@@ -10,6 +10,7 @@ on two threads use two cores.
 """
 
 from opuscule._native import libopus_version, packet_duration
+from opuscule.codec.concealment import Concealed, ConcealedSpan, Means
 from opuscule.codec.decoder import Decoder
 from opuscule.codec.encoder import Encoder
 from opuscule.codec.pcm import Buffer, Pcm, as_pcm
@@ -33,9 +34,12 @@ __all__ = [
     "VOICE",
     "Application",
     "Buffer",
+    "Concealed",
+    "ConcealedSpan",
     "Decoder",
     "Encoder",
     "EncoderSettings",
+    "Means",
     "Pcm",
     "SampleFormat",
     "SettingsOverrides",

@@ -1,6 +1,10 @@
 """Packets to PCM, and what fills in for those that are missing."""
 
+from collections.abc import Sequence
+from typing import cast, overload
+
 from opuscule import _native
+from opuscule.codec.concealment import Concealed, ConcealedSpan, Means
 from opuscule.codec.pcm import Pcm, as_pcm, check_sample_format
 from opuscule.errors import InvalidArgumentError
 from opuscule.packets import SampleFormat
@@ -52,23 +56,64 @@ class Decoder:
         """
         return self._pcm(self._native.decode(packet))
 
-    def conceal(self, samples: int) -> Pcm:
-        """Make up ``samples`` from what came before (PLC): a multiple of 2.5 ms up to 120 ms.
+    @overload
+    def conceal(self, missing_samples: int) -> Pcm: ...
+
+    @overload
+    def conceal(self, missing_samples: int, following: Sequence[bytes]) -> Concealed: ...
+
+    def conceal(
+        self, missing_samples: int, following: Sequence[bytes] | None = None
+    ) -> "Pcm | Concealed":
+        """Fill in for packets that are missing, by the best means there is.
+
+        With ``following``, which may be empty, the gap is filled from its beginning to where they
+        begin: the frame just before them from FEC, as far back as it reaches from DRED (at
+        complexity 5 and above), the rest by concealment (PLC), and after 500 ms of that by silence.
+        Afterwards decode them as usual. Any length will do; a remainder of less than 2.5 ms is
+        carried to the next call. The gap is one of lost packets: in a pause that was not sent there
+        is nothing to rebuild.
+
+        Without ``following`` it is PLC alone, whatever packets there are: a multiple of 2.5 ms up
+        to 120 ms, from what came before. After a pause that is comfort noise.
+
+        Args:
+            missing_samples: how long the gap is, in samples at ``rate``; at most 60 s.
+            following: packets behind the gap, in order and none missing between them. The first one
+                gives FEC; more than those of 1040 ms are of no use.
+
+        Returns:
+            What the gap was filled with and from, with ``following``; else the samples.
 
         Raises:
-            InvalidArgumentError: it is not.
+            InvalidArgumentError: the length is out of its range.
+            InvalidPacketError: one of ``following`` is no Opus packet; nothing was concealed.
         """
-        return self._pcm(self._native.conceal(samples))
+        if following is None:
+            return self._pcm(self._native.conceal(missing_samples))
+        if missing_samples < 0:
+            raise InvalidArgumentError(f"missing_samples is {missing_samples}; expected 0 or more")
+        data, made, carried_samples = self._native.conceal_gap(missing_samples, following)
+        spans = []
+        start = 0
+        for samples, means in made:
+            spans.append(ConcealedSpan(start, start + samples, cast("Means", means)))
+            start += samples
+        return Concealed(self._pcm(data), tuple(spans), carried_samples)
 
     def fec_samples(self, packet: bytes) -> int:
-        """Samples just before ``packet`` that its in-band FEC can rebuild; 0 without FEC."""
+        """Samples just before ``packet`` that its in-band FEC can rebuild.
+
+        0 without FEC, and also when what was decoded last was CELT, on which FEC cannot build.
+        """
         return self._native.fec_samples(packet)
 
     def decode_fec(self, packet: bytes) -> Pcm:
         """Rebuild the frame before ``packet``; afterwards decode ``packet`` itself.
 
         Raises:
-            InvalidArgumentError: it carries no FEC (libopus would conceal and say nothing).
+            InvalidArgumentError: it carries none that can be used (libopus would conceal and say
+                nothing).
         """
         return self._pcm(self._native.decode_fec(packet))
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from av import AudioFrame
     from av.container import InputContainer
 
-__all__ = ["MediaReader", "Resampler", "open_pcm"]
+__all__ = ["MediaReader", "Resampler", "open_native", "open_pcm"]
 
 # Containers that say how many samples they hold. Others only estimate it, and may be wrong.
 _EXACT_CONTAINERS = ("flac", "aiff", "w64")
@@ -58,7 +58,7 @@ def open_pcm(
     if rate is not None and not 0 < rate <= MAX_RATE:
         raise InvalidArgumentError(f"rate is {rate} Hz; expected 1 to {MAX_RATE} Hz")
     path = check_input(path)
-    source = _open_native(path, salvage)
+    source = open_native(path, salvage=salvage)
     try:
         wanted = _opus_rate(source.rate, path) if rate is None else rate
         return source if wanted == source.rate else Resampler(source, wanted)
@@ -67,7 +67,9 @@ def open_pcm(
         raise
 
 
-def _open_native(path: os.PathLike[str], salvage: bool) -> PcmReader:
+def open_native(path: str | os.PathLike[str], *, salvage: bool = False) -> PcmReader:
+    """Open any audio file at its own rate; arguments and errors as of :func:`open_pcm`."""
+    path = check_input(path)
     with open(path, "rb") as file:  # noqa: PTH123 - PathLike has no open()
         if not file.seekable():
             # Looking at the beginning would take it out of the pipe.

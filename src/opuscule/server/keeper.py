@@ -16,7 +16,7 @@ from pathlib import Path
 
 from opuscule.archive.seal import seal
 from opuscule.archive.store import ensure_archive
-from opuscule.errors import ArchiveError, JournalError
+from opuscule.errors import ArchiveError, InvalidArgumentError, JournalError
 from opuscule.journal import Durable, Journal
 from opuscule.packets import Packet, StreamFormat
 
@@ -28,13 +28,17 @@ ARCHIVE_NAME = "archive.zarr"
 FLUSH_INTERVAL_S = 0.2
 """How long a packet waits at most for its flush to begin, in seconds."""
 
+_LAST_EPOCH_S = 253_402_300_799  # 9999-12-31T23:59:59Z
+
 _log = logging.getLogger(__name__)
 
 
 def recording_name(device: str, epoch_ms: int, taken: Callable[[str], bool]) -> str:
     """Make a name that an archive allows and ``taken`` does not know."""
     device = re.sub(r"[^A-Za-z0-9._-]+", "-", device).strip("-.")[:64] or "device"
-    base = f"{device}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(epoch_ms / 1000))}"
+    # A clock that is wrong beyond what a calendar has is no reason to lose what is said.
+    epoch_s = min(max(0, epoch_ms // 1000), _LAST_EPOCH_S)
+    base = f"{device}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(epoch_s))}"
     name, n = base, 1
     while taken(name):
         n += 1
@@ -64,6 +68,8 @@ class Keeper:
         self._dirty = asyncio.Event()
         self._urgent = asyncio.Event()
         self._sealing: dict[str, asyncio.Task[None]] = {}
+        # One at a time: flushes share the threads, and whoever speaks now waits for a flush.
+        self._turnstile = asyncio.Semaphore(1)
         self._unsealable: dict[str, Exception] = {}
         self._loop_task: asyncio.Task[None] | None = None
 
@@ -126,19 +132,20 @@ class Keeper:
         """Flush, seal what has ended, and let the folder go."""
         if self._loop_task:
             self._loop_task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._loop_task
+            await asyncio.wait([self._loop_task])
         await self._flush()
         for name in self._journal.unsealed():
             self._seal_later(name)
-        await asyncio.gather(*self._sealing.values())
+        await asyncio.gather(*self._sealing.values(), return_exceptions=True)
         await asyncio.to_thread(self._journal.close)
 
     async def _flush_forever(self) -> None:
         while True:
             await self._dirty.wait()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), FLUSH_INTERVAL_S)
+                # Not wait_for: in Python 3.11 it can swallow a cancellation.
+                async with asyncio.timeout(FLUSH_INTERVAL_S):
+                    await self._urgent.wait()
             await self._flush()
 
     async def _flush(self) -> None:
@@ -163,11 +170,12 @@ class Keeper:
 
     async def _seal(self, name: str) -> None:
         try:
-            await asyncio.to_thread(self._journal.flush)
-            await asyncio.to_thread(self._seal_now, name)
+            async with self._turnstile:
+                await asyncio.to_thread(self._journal.flush)
+                await asyncio.to_thread(self._seal_now, name)
             self._journal.mark_sealed(name)
             self._dirty.set()
-        except (ArchiveError, JournalError, OSError) as error:
+        except (ArchiveError, InvalidArgumentError, OSError) as error:
             self._unsealable[name] = error
             _log.error(
                 "%s stays in the journal and is tried again at the next start: %s", name, error

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from opuscule.auth import check_exposure
+from opuscule.auth import check_exposure, check_token
 from opuscule.errors import InvalidArgumentError
 from opuscule.handlers import AnswerHandler, echo
 from opuscule.journal import Durable
@@ -53,6 +53,7 @@ class Server:
         max_devices: int = 256,
     ) -> None:
         check_exposure(host, token, insecure)
+        check_token(token)
         if not 0 <= port <= 65_535:
             raise InvalidArgumentError(f"port is {port}; expected 0 to 65535")
         self._handler = handler
@@ -63,6 +64,7 @@ class Server:
         self._answer_rate = check_rate(answer_rate)
         self._max_devices = max_devices
         self._sessions: set[Session] = set()
+        self._closing = False
         self._listener: asyncio.Server | None = None
         self.keeper: Keeper | None = None
 
@@ -81,17 +83,20 @@ class Server:
             JournalError: the folder cannot be used, or another server uses it.
             MissingExtraError: the archive's extra is not installed.
         """
-        if self._keep is not None:
-            self.keeper = Keeper(self._keep, self._on_stored)
-            await self.keeper.start()
+        # The port first: a server that cannot have it leaves no folder behind.
+        self._listener = await listen(self._host, self._port, self._token, self._new_shell)
         try:
-            self._listener = await listen(self._host, self._port, self._token, self._new_shell)
+            if self._keep is not None:
+                self.keeper = Keeper(self._keep, self._on_stored)
+                await self.keeper.start()
+            await self._listener.start_serving()
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
         """Say goodbye to every device, and bring to safety what they said."""
+        self._closing = True
         if self._listener:
             self._listener.close()
         await asyncio.gather(*(session.close() for session in list(self._sessions)))
@@ -115,14 +120,14 @@ class Server:
         await self.close()
 
     def _new_shell(self) -> WebSocketShell | None:
-        if len(self._sessions) >= self._max_devices:
+        if self._closing or len(self._sessions) >= self._max_devices:
             return None
         name = secrets.token_hex(4)
         session = Session(name, self._handler, self.keeper, self._answer_rate, self._sessions)
         return session.shell
 
     def _on_stored(self, recording: str, durable: Durable) -> None:
-        for session in self._sessions:
+        for session in list(self._sessions):
             session.on_stored(recording, durable)
 
 

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 
 from opuscule import __version__
 from opuscule.codec import Buffer, StreamEncoder, packet_duration
-from opuscule.errors import JournalError, LinkError, OpusculeError
+from opuscule.errors import (
+    InvalidArgumentError,
+    JournalError,
+    LinkClosedError,
+    LinkError,
+    OpusculeError,
+)
 from opuscule.handlers import AnswerHandler, Utterance
 from opuscule.journal import Durable
 from opuscule.link import (
@@ -40,6 +46,9 @@ _LEAD_S = 0.4
 
 _FRAME_MS = 20
 
+_MAX_ANSWERS = 64
+"""Utterances of one device that handlers are at work on; a device that begins more floods."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +61,8 @@ class _Stream:
     answer: int | None = None
     task: asyncio.Task[None] | None = None
     ended: bool = False
+    stored: bool = False
+    abandoned: bool = False
 
 
 class Session:
@@ -99,6 +110,8 @@ class Session:
             if stream.recording == recording and not self.link.closed:
                 self.link.acknowledge_stored(number, _merged(durable.ranges), end=durable.ended)
                 self.shell.flush()
+                stream.stored = stream.stored or durable.ended
+                self._forget(number, stream)
 
     async def close(self) -> None:
         """End the connection."""
@@ -124,28 +137,52 @@ class Session:
                     pass
 
     def _on_started(self, event: StreamStarted) -> None:
+        if len(self._tasks) >= _MAX_ANSWERS:
+            self.link.stop_stream(event.stream, Side.YOURS, "too much waits for an answer")
+            return
         recording = ""
         if self._keeper:
             recording = recording_name(self.device, event.epoch_ms, self._keeper.is_taken)
-            self._keeper.begin(
-                recording,
-                event.format,
-                {
-                    "device": self.device,
-                    "session": self.name,
-                    "name": event.name,
-                    "start_epoch_ms": event.epoch_ms,
-                },
-            )
-        utterance = Utterance(event.format, device=self.device, name=recording)
+            metadata: dict[str, object] = {
+                "device": self.device,
+                "session": self.name,
+                "name": event.name,
+                "start_epoch_ms": event.epoch_ms,
+            }
+            try:
+                self._keeper.begin(recording, event.format, metadata)
+            except JournalError as error:
+                self._give_up(error)
+                return
+        utterance = Utterance(
+            event.format,
+            device=self.device,
+            name=recording,
+            first_samples=event.first_samples,
+            first_sequence=event.first_sequence,
+        )
         stream = _Stream(utterance, recording)
         self._streams[event.stream] = stream
         stream.task = asyncio.create_task(self._answer(event.stream, stream))
         self._tasks.add(stream.task)
-        stream.task.add_done_callback(self._tasks.discard)
+        stream.task.add_done_callback(lambda _: self._on_answered(event.stream, stream))
+
+    def _on_answered(self, number: int, stream: _Stream) -> None:
+        if stream.task:
+            self._tasks.discard(stream.task)
+        self._forget(number, stream)
+
+    def _forget(self, number: int, stream: _Stream) -> None:
+        """Let a stream go that is over in every respect; its decoder is large."""
+        kept = stream.stored or self._keeper is None
+        over = stream.ended and kept and stream.task not in self._tasks
+        if over and self._streams.get(number) is stream:
+            del self._streams[number]
 
     def _on_packet(self, event: PacketReceived) -> None:
-        stream = self._streams[event.stream]
+        stream = self._streams.get(event.stream)
+        if stream is None:  # backfill, of a stream that is over and not kept
+            return
         if not event.backfill:
             stream.utterance.feed(event.packet, discontinuity=event.discontinuity)
         if self._keeper:
@@ -158,20 +195,30 @@ class Session:
                     discontinuity=event.discontinuity,
                 )
             except JournalError as error:
-                # Nothing is acknowledged that is not kept: the device still has it.
-                _log.error("%s", error)
-                self.link.fail("storage", "the server's disk does not keep up")
+                self._give_up(error)
 
     def _on_ended(self, event: StreamEnded) -> None:
         stream = self._streams[event.stream]
-        stream.ended = True
         stream.utterance.end(event.end_samples, event.end_sequence)
         if self._keeper:
-            self._keeper.end(stream.recording, event.end_samples)
+            try:
+                self._keeper.end(stream.recording, event.end_samples)
+            except JournalError as error:
+                self._give_up(error)
+                return
+        stream.ended = True
+        self._forget(event.stream, stream)
+
+    def _give_up(self, error: JournalError) -> None:
+        # Nothing is acknowledged that is not kept: the device still has it.
+        _log.error("%s: %s", self.name, error)
+        self.link.fail("storage", "the server's disk does not keep up")
 
     def _on_stopped(self, event: StreamStopped) -> None:
         if event.side is Side.YOURS:
-            self._abandon(self._streams[event.stream], event.reason or "stopped by the device")
+            if stream := self._streams.get(event.stream):
+                self._abandon(stream, event.reason or "stopped by the device")
+                self._forget(event.stream, stream)
             return
         for stream in self._streams.values():
             if stream.answer == event.stream and stream.task:
@@ -187,7 +234,8 @@ class Session:
         self._sessions.discard(self)
 
     def _abandon(self, stream: _Stream, reason: str) -> None:
-        stream.ended = True
+        stream.abandoned = True
+        stream.ended = stream.stored = True  # as far as that goes: no word of it will come
         stream.utterance.abort(reason)
         if self._keeper:
             self._keeper.interrupt(stream.recording)
@@ -204,10 +252,14 @@ class Session:
             return stream.answer
 
         async def send(packets: list[Packet]) -> None:
+            nonlocal begun
             for packet in packets:
                 answer = begin()
-                due = begun + packet.time_samples / 48_000 - _LEAD_S
-                await asyncio.sleep(due - time.monotonic())
+                time_s = packet.time_samples / 48_000
+                # What a handler that paused gives late is not made up for in a burst, which would
+                # be more than a device holds.
+                begun = max(begun, time.monotonic() - time_s)
+                await asyncio.sleep(begun + time_s - _LEAD_S - time.monotonic())
                 await self.shell.writable()
                 self.link.send_packet(answer, packet)
                 self.shell.flush()
@@ -218,9 +270,16 @@ class Session:
                     for piece in _pieces(pcm, self._answer_rate):
                         await send(encoder.push(piece))
                 await send(encoder.finish())
-            except OpusculeError as error:
-                _log.warning("%s: no answer: %s", self.name, error)
+            except LinkClosedError as error:
+                # The device's doing: it went away or changed its mind.
+                _log.info("%s: no answer: %s", self.name, error)
                 self.link.warn("handler", f"no answer: {error}"[:200])
+            except OpusculeError as error:
+                # That a device gave up is its own business, and it knows.
+                level = logging.INFO if stream.abandoned else logging.WARNING
+                _log.log(level, "%s: no answer: %s", self.name, error)
+                if not stream.abandoned:
+                    self.link.warn("handler", f"no answer: {error}"[:200])
             except Exception:
                 # The application's own fault; its other utterances go on.
                 _log.exception("%s: the answer handler failed", self.name)
@@ -243,7 +302,12 @@ class Session:
 
 def _pieces(pcm: Buffer, rate: int) -> Iterator[bytes]:
     """Cut what a handler gives into frames, so that encoding never holds the loop for long."""
-    data = memoryview(pcm).tobytes()
+    view = memoryview(pcm)
+    if view.format not in ("h", "B", "b", "c"):
+        raise InvalidArgumentError(
+            f"the handler gives samples of type {view.format!r}; expected int16, or bytes of them"
+        )
+    data = view.tobytes()
     size = rate * _FRAME_MS // 1000 * 2
     for at in range(0, len(data), size):
         yield data[at : at + size]

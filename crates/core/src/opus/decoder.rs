@@ -2,7 +2,8 @@
 
 use super::raw::{self, Control, RawDecoder, Sample};
 use super::{Error, MAX_PACKET_MS, check_format};
-use crate::{MEDIA_RATE, packet};
+use crate::MEDIA_RATE;
+use crate::packet::{self, Mode, Toc};
 
 /// Decodes packets to PCM and fills in for those that are missing.
 ///
@@ -13,6 +14,8 @@ pub struct Decoder {
     pub(super) raw: RawDecoder,
     rate: u32,
     channels: u8,
+    /// The last packet was CELT, on which libopus builds no FEC: it conceals and says nothing.
+    after_celt: bool,
 }
 
 impl Decoder {
@@ -31,6 +34,7 @@ impl Decoder {
             raw,
             rate,
             channels,
+            after_celt: false,
         })
     }
 
@@ -59,13 +63,14 @@ impl Decoder {
     /// # Errors
     /// [`Error::Codec`] should libopus refuse.
     pub fn reset(&mut self) -> Result<(), Error> {
+        self.after_celt = false;
         self.raw.reset()
     }
 
-    /// Samples per channel that `packet` decodes to at this decoder's rate.
+    /// Samples per channel that `packet` decodes to at this decoder's rate, from its first two bytes.
     ///
     /// # Errors
-    /// [`Error::Packet`] when it is no Opus packet; an empty one is none, and is not silence.
+    /// [`Error::Packet`] when they begin no Opus packet; an empty one is none, and is not silence.
     pub fn packet_samples(&self, packet: &[u8]) -> Result<usize, Error> {
         if packet.is_empty() {
             return Err(Error::Packet(
@@ -73,8 +78,8 @@ impl Decoder {
             ));
         }
         // Not libopus's own count: it takes a packet of no frames for one of no samples.
-        let info = packet::parse(packet).map_err(|error| Error::Packet(error.to_string()))?;
-        Ok((info.duration_samples() / (MEDIA_RATE / self.rate)) as usize)
+        let samples = packet::duration_samples(packet).map_err(not_a_packet)?;
+        Ok((samples / (MEDIA_RATE / self.rate)) as usize)
     }
 
     /// Decodes a packet, appending to `out`; returns the samples per channel.
@@ -83,16 +88,21 @@ impl Decoder {
     /// [`Error::Packet`] when it is no Opus packet; nothing is appended then.
     pub fn decode<T: Sample>(&mut self, packet: &[u8], out: &mut Vec<T>) -> Result<usize, Error> {
         let samples = self.packet_samples(packet)?;
-        self.append(samples, out, |raw, room| {
+        let decoded = self.append(samples, out, |raw, room| {
+            // libopus does not say which rule was broken.
             raw.decode(Some(packet), room, false)
-        })
+                .map_err(|error| packet::parse(packet).map_or_else(not_a_packet, |_| error))
+        })?;
+        self.after_celt = Toc(packet[0]).mode() == Mode::Celt;
+        Ok(decoded)
     }
 
     /// Samples per channel that `next`'s in-band FEC can rebuild: its first frame's length before
-    /// it, or 0 when it carries none.
+    /// it, or 0 when it carries none, or when what was decoded last was CELT: libopus takes up FEC
+    /// only after SILK.
     #[must_use]
     pub fn fec_samples(&self, next: &[u8]) -> usize {
-        if raw::has_lbrr(next) {
+        if !self.after_celt && raw::has_lbrr(next) {
             raw::samples_per_frame(next, self.rate)
         } else {
             0
@@ -103,12 +113,12 @@ impl Decoder {
     /// be decoded after it. Appends [`Self::fec_samples`] samples.
     ///
     /// # Errors
-    /// [`Error::Argument`] when `next` carries no FEC: libopus would silently conceal instead.
+    /// [`Error::Argument`] when [`Self::fec_samples`] is 0: libopus would silently conceal instead.
     pub fn decode_fec<T: Sample>(&mut self, next: &[u8], out: &mut Vec<T>) -> Result<usize, Error> {
         let samples = self.fec_samples(next);
         if samples == 0 {
             return Err(Error::argument(
-                "the packet carries no in-band FEC: conceal instead",
+                "the packet carries no in-band FEC that can be used: conceal instead",
             ));
         }
         self.append(samples, out, |raw, room| raw.decode(Some(next), room, true))
@@ -149,4 +159,8 @@ impl Decoder {
         out.truncate(before + written.as_ref().map_or(0, |n| n * channels));
         written
     }
+}
+
+fn not_a_packet(error: packet::PacketError) -> Error {
+    Error::Packet(error.to_string())
 }

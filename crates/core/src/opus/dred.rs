@@ -3,8 +3,17 @@
 //! The bitstream is provisional in libopus 1.6 (draft-ietf-mlcodec-opus-dred): what one version
 //! wrote another may not read, so archives record the version.
 
+use std::cell::RefCell;
+use std::ops::Range;
+
 use super::raw::{RawDred, Sample};
 use super::{Decoder, Error};
+use crate::MEDIA_RATE;
+
+thread_local! {
+    /// For [`Dred::extent`]: to make one takes longer than all the rest.
+    static EXTENT: RefCell<Option<RawDred>> = const { RefCell::new(None) };
+}
 
 /// The redundancy of one packet, ready to rebuild what came before it.
 pub struct Dred {
@@ -39,9 +48,30 @@ impl Dred {
         self.reach = if packet.is_empty() {
             0
         } else {
-            self.raw.parse(packet, most, rate).unwrap_or(0)
+            self.raw
+                .parse(packet, most, rate, false)
+                .map_or(0, |(begin, _)| begin)
         };
         self.reach
+    }
+
+    /// Which samples the redundancy of `packet` covers, at 48 kHz and counted from the packet's
+    /// first sample, so that all are negative; none when it has none (or is no packet). Nothing is
+    /// decoded.
+    #[must_use]
+    pub fn extent(packet: &[u8]) -> Option<Range<i32>> {
+        if packet.is_empty() {
+            return None;
+        }
+        let most = (MEDIA_RATE / 1000 * Self::MAX_REACH_MS) as usize;
+        let (begin, end) = EXTENT.with_borrow_mut(|kept| {
+            let raw = match kept {
+                Some(raw) => raw,
+                None => kept.insert(RawDred::new().ok()?),
+            };
+            raw.parse(packet, most, MEDIA_RATE, true).ok()
+        })?;
+        (begin > end).then(|| -(begin as i32)..-(end as i32))
     }
 
     /// Rebuilds `samples` per channel that begin `offset` samples before the parsed packet.

@@ -11,6 +11,8 @@ pub use decoder::Decoder;
 pub use dred::Dred;
 pub use encoder::{Application, Encoder, EncoderConfig, MAX_ENCODED_BYTES, Signal};
 pub use error::Error;
+#[doc(hidden)]
+pub use raw::reference;
 pub use raw::{Sample, version};
 
 /// The sampling rates at which libopus runs, in Hz (RFC 6716 §2).

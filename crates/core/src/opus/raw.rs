@@ -11,6 +11,8 @@ use opusic_sys as sys;
 
 use super::error::Error;
 
+pub mod reference;
+
 fn check(code: c_int) -> Result<usize, Error> {
     if let Ok(count) = usize::try_from(code) {
         return Ok(count);
@@ -269,17 +271,18 @@ impl RawDred {
         Err(no_memory())
     }
 
-    /// Parses and decodes a packet's redundancy; returns how many samples before the packet its
-    /// oldest one lies, 0 when it has none.
+    /// Parses a packet's redundancy, and decodes it unless `only_extent`; returns how many samples
+    /// before the packet it begins and ends, twice 0 when it has none.
     pub(super) fn parse(
         &mut self,
         packet: &[u8],
         max_samples: usize,
         rate: u32,
-    ) -> Result<usize, Error> {
+        only_extent: bool,
+    ) -> Result<(usize, usize), Error> {
         let mut end = 0;
         // SAFETY: both objects are alive; pointer and length describe one live slice.
-        check(unsafe {
+        let begin = check(unsafe {
             sys::opus_dred_parse(
                 self.decoder.as_ptr(),
                 self.parsed.as_ptr(),
@@ -288,9 +291,10 @@ impl RawDred {
                 length(max_samples),
                 rate.cast_signed(),
                 &mut end,
-                0,
+                only_extent.into(),
             )
-        })
+        })?;
+        Ok((begin, check(end)?))
     }
 
     /// Rebuilds the samples that lie `offset` before the parsed packet.

@@ -32,9 +32,9 @@ impl Delay {
     }
 
     pub(super) fn observe(&mut self, time: i64, now_us: i64) {
-        let transit = now_us - time * 1000 / i64::from(MEDIA_RATE / 1000);
+        let transit = now_us.saturating_sub(time * 1000 / i64::from(MEDIA_RATE / 1000));
         if let Some(before) = self.transit_us.replace(transit) {
-            let d = (transit - before).abs() as f64;
+            let d = transit.abs_diff(before) as f64;
             self.jitter_us += (d - self.jitter_us) / 16.0;
         }
     }

@@ -1,15 +1,12 @@
-//! The engine: one position in media time, moved by what is pulled.
+//! The engine's face: packets taken and bounded, samples handed out and accounted for.
 
 use super::account::{Pending, Span, Stats};
 use super::buffer::{Buffer, Waiting};
 use super::delay::Delay;
 use super::{Incoming, PlayoutConfig, Pushed};
 use crate::MEDIA_RATE;
-use crate::conceal::{Concealer, Missing, Origin};
+use crate::conceal::{Concealer, Origin};
 use crate::opus::{Decoder, Error, Sample};
-
-/// Concealment put in while nothing is at hand, before silence takes over.
-const UNDERRUN_PLC_MS: u32 = 60;
 
 /// A stream whose first packet lies within this much of its beginning lost what came before; one
 /// that begins later was joined under way.
@@ -18,41 +15,47 @@ const JOINED_MS: u32 = 1000;
 /// The shortest packet that there is, 2.5 ms, in 48 kHz samples (RFC 6716 §2.1.4).
 const SHORTEST_PACKET: i64 = 120;
 
+/// Media times and sequence numbers from here on are nobody's: 5,900 years of audio.
+const FURTHEST: i64 = 1 << 53;
+
 /// Spans kept for the log; a listener that wants more takes them more often.
 const MAX_LOG_SPANS: usize = 4096;
 
 /// Where playing stands.
-struct Position {
-    time: i64,
-    sequence: i64,
+pub(super) struct Position {
+    pub(super) time: i64,
+    pub(super) sequence: i64,
 }
 
 /// One stream's playout.
 pub struct Playout<T> {
-    config: PlayoutConfig,
-    scale: i64,
-    decoder: Decoder,
-    concealer: Concealer,
-    buffer: Buffer,
+    pub(super) config: PlayoutConfig,
+    pub(super) scale: i64,
+    pub(super) decoder: Decoder,
+    pub(super) concealer: Concealer,
+    pub(super) buffer: Buffer,
     delay: Delay,
-    pending: Pending<T>,
-    scratch: Vec<T>,
-    position: Option<Position>,
+    pub(super) pending: Pending<T>,
+    pub(super) scratch: Vec<T>,
+    pub(super) position: Option<Position>,
     first_arrival_us: Option<i64>,
-    end: Option<Position>,
+    pub(super) end: Option<Position>,
     /// Media time put in since the last packet, while nothing was at hand.
-    put_in: i64,
-    concealing: bool,
-    stats: Stats,
+    pub(super) put_in: i64,
+    pub(super) concealing: bool,
+    pub(super) stats: Stats,
     log: Vec<Span>,
 }
 
 impl<T: Sample> Playout<T> {
     /// # Errors
-    /// [`Error::Argument`] when rate, channels or complexity are out of range.
+    /// [`Error::Argument`] when rate, channels, complexity or beginning are out of range.
     pub fn new(config: PlayoutConfig) -> Result<Self, Error> {
         let mut decoder = Decoder::new(config.rate, config.channels, config.complexity)?;
         decoder.set_gain_q8(config.gain_q8)?;
+        if let Some((time, sequence)) = config.begin {
+            check_position(time, sequence)?;
+        }
         let scale = i64::from(MEDIA_RATE / config.rate);
         Ok(Self {
             concealer: Concealer::new(config.rate, config.complexity)?,
@@ -76,8 +79,10 @@ impl<T: Sample> Playout<T> {
     /// Takes a packet that arrived at `now_us`.
     ///
     /// # Errors
-    /// [`Error::Packet`] when it is no Opus packet; it counts as lost then.
+    /// [`Error::Packet`] when it is no Opus packet; it counts as lost then. [`Error::Argument`] when
+    /// media time or sequence number are not from 0 up to 2^53.
     pub fn push(&mut self, packet: Incoming<'_>, now_us: i64) -> Result<Pushed, Error> {
+        check_position(packet.time, packet.sequence)?;
         let samples = self.decoder.packet_samples(packet.data)?;
         let duration = samples as i64 * self.scale;
         self.delay.observe(packet.time, now_us);
@@ -103,8 +108,13 @@ impl<T: Sample> Playout<T> {
 
     /// Says where the stream ends: in media time, pre-skip included, beyond which nothing is played,
     /// and in packets, which tells how many were lost at its end.
-    pub fn finish(&mut self, time: i64, sequence: i64) {
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when one of them is not from 0 up to 2^53.
+    pub fn finish(&mut self, time: i64, sequence: i64) -> Result<(), Error> {
+        check_position(time, sequence)?;
         self.end = Some(Position { time, sequence });
+        Ok(())
     }
 
     /// Whether all of a finished stream has been pulled.
@@ -112,7 +122,10 @@ impl<T: Sample> Playout<T> {
     pub fn is_finished(&self) -> bool {
         let over = match (&self.position, &self.end) {
             (Some(position), Some(end)) => position.time >= end.time,
-            (None, Some(_)) => self.buffer.len() == 0,
+            (None, Some(end)) => {
+                let lost = self.config.begin.is_some_and(|(time, _)| time < end.time);
+                self.buffer.len() == 0 && !lost
+            }
             (_, None) => false,
         };
         over && self.pending.len() == 0
@@ -206,186 +219,42 @@ impl<T: Sample> Playout<T> {
 
     /// Where the stream begins, as far as the packets at hand tell.
     fn start(&self) -> Option<Position> {
+        if let Some((time, sequence)) = self.config.begin {
+            return Some(Position { time, sequence });
+        }
         let (time, first) = self.buffer.first()?;
         let joined = time > i64::from(JOINED_MS * (MEDIA_RATE / 1000));
-        Some(Position {
-            time: if joined { time } else { time.min(0) },
-            sequence: if joined {
-                first.sequence
-            } else {
-                first.sequence.min(0)
-            },
+        Some(if joined {
+            let sequence = first.sequence;
+            Position { time, sequence }
+        } else {
+            Position {
+                time: 0,
+                sequence: 0,
+            }
         })
     }
 
     /// Where to begin, once the first packet has been held back long enough.
-    fn begin(&self, now_us: i64) -> Option<Position> {
-        let held_us = now_us - self.first_arrival_us?;
+    pub(super) fn begin(&self, now_us: i64) -> Option<Position> {
+        if self.end.is_some() {
+            return self.start();
+        }
+        let held_us = now_us.saturating_sub(self.first_arrival_us?);
         let span_us = self.buffer.span() * 1000 / i64::from(MEDIA_RATE / 1000);
         let target = self.delay.target_us();
-        if self.end.is_none() && held_us < target && span_us < target {
+        if held_us < target && span_us < target {
             return None;
         }
         self.start()
     }
+}
 
-    /// Decodes or fills the next piece; false when there is nothing but silence.
-    fn produce(&mut self, now_us: i64) -> Result<bool, Error> {
-        if self.position.is_none() {
-            self.position = self.begin(now_us);
-        }
-        let Some(Position { time, sequence }) = self.position else {
-            return Ok(false);
-        };
-        if self.end.as_ref().is_some_and(|end| time >= end.time) {
-            return Ok(false);
-        }
-        let next = self.buffer.first().map(|(t, p)| (t, p.sequence, p.jump));
-        match (next, &self.end) {
-            (Some((at, ..)), _) if at < time => {
-                // It overlaps one that was played: a sender's fault, and no reason to play twice.
-                self.buffer.pop_first();
-                self.stats.packets_late += 1;
-                Ok(true)
-            }
-            (Some((at, ..)), _) if at == time => self.decode_first(),
-            (Some((at, next_sequence, jump)), _) => {
-                let missing = match next_sequence > sequence {
-                    true => Missing::Lost,
-                    false if jump => Missing::Jump,
-                    false => Missing::Unsent,
-                };
-                self.fill_gap(time, at, missing)
-            }
-            (None, Some(end)) => {
-                // The last packets were lost; they count once, whatever the pieces filled.
-                let lost = (end.sequence - sequence).max(0);
-                self.stats.packets_lost += lost.cast_unsigned();
-                let end = end.time;
-                self.position = Some(Position {
-                    time,
-                    sequence: sequence + lost,
-                });
-                self.fill_gap(time, end, Missing::Lost)
-            }
-            (None, None) => self.put_in_concealment(),
-        }
+fn check_position(time: i64, sequence: i64) -> Result<(), Error> {
+    if !(0..FURTHEST).contains(&time) || !(0..FURTHEST).contains(&sequence) {
+        return Err(Error::argument(format!(
+            "media time is {time} and sequence number {sequence}; expected 0 up to 2^53"
+        )));
     }
-
-    fn decode_first(&mut self) -> Result<bool, Error> {
-        let Some((time, packet)) = self.buffer.pop_first() else {
-            return Ok(false);
-        };
-        self.scratch.clear();
-        if self
-            .decoder
-            .decode(&packet.data, &mut self.scratch)
-            .is_err()
-        {
-            // Its table of contents was sound and its body is not: conceal it like a lost one.
-            let samples = packet.duration / self.scale;
-            self.stats.packets_lost += 1;
-            return self.conceal_samples(time, samples, packet.sequence + 1);
-        }
-        let position = self.position.get_or_insert(Position {
-            time,
-            sequence: packet.sequence,
-        });
-        let lost = packet.sequence - position.sequence;
-        self.stats.packets_lost += u64::try_from(lost).unwrap_or(0);
-        *position = Position {
-            time: time + packet.duration,
-            sequence: packet.sequence + 1,
-        };
-        self.concealer.on_received();
-        self.put_in = 0;
-        self.concealing = false;
-        self.keep(Origin::Received, time);
-        Ok(true)
-    }
-
-    fn conceal_samples(&mut self, time: i64, samples: i64, sequence: i64) -> Result<bool, Error> {
-        let samples = usize::try_from(samples).unwrap_or(0);
-        self.decoder.conceal(samples, &mut self.scratch)?;
-        self.position = Some(Position {
-            time: time + samples as i64 * self.scale,
-            sequence,
-        });
-        self.start_concealing();
-        self.keep(Origin::Plc, time);
-        Ok(true)
-    }
-
-    fn fill_gap(&mut self, time: i64, end: i64, missing: Missing) -> Result<bool, Error> {
-        // What was put in while nothing was at hand stands for the oldest part of the gap.
-        let covered = self.put_in.min(end - time);
-        self.put_in -= covered;
-        let time = time + covered;
-        let gap = usize::try_from((end - time) / self.scale).unwrap_or(0);
-        let mut filled = end - time;
-        if gap > 0 {
-            self.scratch.clear();
-            let (samples, origin) = self.concealer.fill(
-                &mut self.decoder,
-                missing,
-                time,
-                gap,
-                self.buffer.iter(),
-                &mut self.scratch,
-            )?;
-            filled = samples as i64 * self.scale;
-            if origin != Origin::Silence {
-                self.start_concealing();
-            }
-            self.keep(origin, time);
-        }
-        if let Some(position) = &mut self.position {
-            position.time = time + filled;
-        }
-        Ok(true)
-    }
-
-    fn put_in_concealment(&mut self) -> Result<bool, Error> {
-        let piece = (self.config.rate / 50) as usize;
-        if self.put_in >= i64::from(UNDERRUN_PLC_MS * (MEDIA_RATE / 1000)) {
-            return Ok(false);
-        }
-        self.scratch.clear();
-        self.decoder.conceal(piece, &mut self.scratch)?;
-        self.put_in += piece as i64 * self.scale;
-        self.start_concealing();
-        let span = Span {
-            origin: Origin::Plc,
-            time: None,
-            samples: piece,
-        };
-        self.pending.push(span, &self.scratch);
-        Ok(true)
-    }
-
-    fn start_concealing(&mut self) {
-        if !self.concealing {
-            self.concealing = true;
-            self.stats.concealment_events += 1;
-        }
-    }
-
-    /// Hands `scratch` on, without what lies before the pre-skip or behind the end.
-    fn keep(&mut self, origin: Origin, time: i64) {
-        let channels = self.decoder.channels();
-        let samples = (self.scratch.len() / channels) as i64;
-        let skip = (i64::from(self.config.pre_skip) - time).max(0) / self.scale;
-        let last = self
-            .end
-            .as_ref()
-            .map_or(samples, |end| (end.time - time).max(0) / self.scale);
-        let (from, to) = (skip.min(samples), last.min(samples).max(skip.min(samples)));
-        let span = Span {
-            origin,
-            time: Some(time + from * self.scale),
-            samples: usize::try_from(to - from).unwrap_or(0),
-        };
-        let at = |n: i64| usize::try_from(n).unwrap_or(0) * channels;
-        self.pending.push(span, &self.scratch[at(from)..at(to)]);
-    }
+    Ok(())
 }

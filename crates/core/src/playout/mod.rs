@@ -11,6 +11,7 @@ mod account;
 mod buffer;
 mod delay;
 mod engine;
+mod produce;
 
 pub use account::{Span, Stats};
 pub use engine::Playout;
@@ -26,12 +27,15 @@ pub struct PlayoutConfig {
     pub complexity: u8,
     /// Look-ahead to leave out at the beginning, in 48 kHz samples.
     pub pre_skip: u32,
+    /// Output gain in 1/256 dB (RFC 7845 §5.1).
+    pub gain_q8: i16,
+    /// Media time and sequence at which the stream begins, where that is known: what is missing
+    /// after them was lost. Without, a stream that is joined under way begins with what comes.
+    pub begin: Option<(i64, i64)>,
     /// How long the first packet is held back.
     pub target_delay_ms: u32,
     /// The most audio that may wait; beyond it the oldest is given up.
     pub max_buffer_ms: u32,
-    /// Gain that the stream asks for, in 1/256 dB (RFC 7845 §5.1).
-    pub gain_q8: i16,
 }
 
 /// What became of a pushed packet.

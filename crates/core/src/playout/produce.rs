@@ -1,0 +1,175 @@
+//! The next piece of sound: the packet whose turn it is, or what stands for a missing one.
+
+use super::account::Span;
+use super::engine::{Playout, Position};
+use crate::MEDIA_RATE;
+use crate::conceal::{Missing, Origin};
+use crate::opus::{Error, Sample};
+
+/// Concealment put in while nothing is at hand, before silence takes over.
+const UNDERRUN_PLC_MS: u32 = 60;
+
+impl<T: Sample> Playout<T> {
+    /// Decodes or fills the next piece; false when there is nothing but silence.
+    pub(super) fn produce(&mut self, now_us: i64) -> Result<bool, Error> {
+        if self.position.is_none() {
+            self.position = self.begin(now_us);
+        }
+        let Some(Position { time, sequence }) = self.position else {
+            return Ok(false);
+        };
+        if self.end.as_ref().is_some_and(|end| time >= end.time) {
+            return Ok(false);
+        }
+        let next = self.buffer.first().map(|(t, p)| (t, p.sequence, p.jump));
+        match (next, &self.end) {
+            (Some((at, ..)), _) if at < time => {
+                // It overlaps one that was played: a sender's fault, and no reason to play twice.
+                self.buffer.pop_first();
+                self.stats.packets_late += 1;
+                Ok(true)
+            }
+            (Some((at, ..)), _) if at == time => self.decode_first(),
+            (Some((at, next_sequence, jump)), _) => {
+                // As an archive says it: a source that jumped lost nothing, whatever numbers lack.
+                let missing = match jump {
+                    true => Missing::Jump,
+                    false if next_sequence > sequence => Missing::Lost,
+                    false => Missing::Unsent,
+                };
+                self.fill_gap(time, at, missing)
+            }
+            (None, Some(end)) => {
+                // The last packets were lost; they count once, whatever the pieces filled.
+                let lost = (end.sequence - sequence).max(0);
+                self.stats.packets_lost += lost.cast_unsigned();
+                let end = end.time;
+                self.position = Some(Position {
+                    time,
+                    sequence: sequence + lost,
+                });
+                self.fill_gap(time, end, Missing::Lost)
+            }
+            (None, None) => self.put_in_concealment(),
+        }
+    }
+
+    fn decode_first(&mut self) -> Result<bool, Error> {
+        let Some((time, packet)) = self.buffer.pop_first() else {
+            return Ok(false);
+        };
+        self.scratch.clear();
+        if self
+            .decoder
+            .decode(&packet.data, &mut self.scratch)
+            .is_err()
+        {
+            // Its table of contents was sound and its body is not: conceal it like a lost one.
+            let samples = packet.duration / self.scale;
+            let before = self.position.as_ref().map_or(0, |p| p.sequence);
+            let lost = packet.sequence + 1 - before;
+            self.stats.packets_lost += u64::try_from(lost).unwrap_or(0).max(1);
+            return self.conceal_samples(time, samples, packet.sequence + 1);
+        }
+        let position = self.position.get_or_insert(Position {
+            time,
+            sequence: packet.sequence,
+        });
+        let lost = packet.sequence - position.sequence;
+        self.stats.packets_lost += u64::try_from(lost).unwrap_or(0);
+        *position = Position {
+            time: time + packet.duration,
+            sequence: packet.sequence + 1,
+        };
+        self.concealer.on_received();
+        self.put_in = 0;
+        self.concealing = false;
+        self.keep(Origin::Received, time);
+        Ok(true)
+    }
+
+    fn conceal_samples(&mut self, time: i64, samples: i64, sequence: i64) -> Result<bool, Error> {
+        let samples = usize::try_from(samples).unwrap_or(0);
+        self.decoder.conceal(samples, &mut self.scratch)?;
+        self.position = Some(Position {
+            time: time + samples as i64 * self.scale,
+            sequence,
+        });
+        self.start_concealing();
+        self.keep(Origin::Plc, time);
+        Ok(true)
+    }
+
+    fn fill_gap(&mut self, time: i64, end: i64, missing: Missing) -> Result<bool, Error> {
+        // What was put in while nothing was at hand stands for the oldest part of the gap.
+        let covered = self.put_in.min(end - time);
+        self.put_in -= covered;
+        let time = time + covered;
+        let gap = usize::try_from((end - time) / self.scale).unwrap_or(0);
+        let mut filled = end - time;
+        if gap > 0 {
+            self.scratch.clear();
+            let (samples, origin) = self.concealer.fill(
+                &mut self.decoder,
+                missing,
+                time,
+                gap,
+                self.buffer.iter(),
+                &mut self.scratch,
+            )?;
+            filled = samples as i64 * self.scale;
+            if origin != Origin::Silence {
+                self.start_concealing();
+            }
+            self.keep(origin, time);
+        }
+        if let Some(position) = &mut self.position {
+            position.time = time + filled;
+        }
+        Ok(true)
+    }
+
+    fn put_in_concealment(&mut self) -> Result<bool, Error> {
+        let piece = (self.config.rate / 50) as usize;
+        if self.put_in >= i64::from(UNDERRUN_PLC_MS * (MEDIA_RATE / 1000)) {
+            return Ok(false);
+        }
+        self.scratch.clear();
+        self.decoder.conceal(piece, &mut self.scratch)?;
+        self.put_in += piece as i64 * self.scale;
+        self.start_concealing();
+        let span = Span {
+            origin: Origin::Plc,
+            time: None,
+            samples: piece,
+        };
+        self.pending.push(span, &self.scratch);
+        Ok(true)
+    }
+
+    fn start_concealing(&mut self) {
+        if !self.concealing {
+            self.concealing = true;
+            self.stats.concealment_events += 1;
+        }
+    }
+
+    /// Hands `scratch` on, without what lies before the pre-skip or behind the end.
+    fn keep(&mut self, origin: Origin, time: i64) {
+        let channels = self.decoder.channels();
+        let samples = (self.scratch.len() / channels) as i64;
+        let skip = (i64::from(self.config.pre_skip) - time).max(0) / self.scale;
+        let last = self
+            .end
+            .as_ref()
+            .map_or(samples, |end| (end.time - time).max(0) / self.scale);
+        let (from, to) = (skip.min(samples), last.min(samples).max(skip.min(samples)));
+        let span = Span {
+            origin,
+            time: Some(time + from * self.scale),
+            samples: usize::try_from(to - from).unwrap_or(0),
+        };
+        let at = |n: i64| usize::try_from(n).unwrap_or(0) * channels;
+        self.pending.push(span, &self.scratch[at(from)..at(to)]);
+    }
+}

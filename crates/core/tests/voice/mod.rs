@@ -1,0 +1,59 @@
+//! A second of something like a voice, encoded; what the playout and concealment tests share.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+
+use std::sync::OnceLock;
+
+use opuscule_core::opus::{Application, Encoder, EncoderConfig, MAX_ENCODED_BYTES, Signal};
+use proptest::prelude::*;
+
+/// Samples of a packet at 48 kHz.
+pub const FRAME: usize = 960;
+
+/// A failing case is printed and not kept in a file beside the test.
+pub fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// Fifty packets of 20 ms with in-band FEC.
+pub fn packets() -> &'static [Vec<u8>] {
+    static PACKETS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    PACKETS.get_or_init(|| encode(true, 0))
+}
+
+/// Fifty packets of 20 ms with deep redundancy.
+pub fn packets_with_dred() -> &'static [Vec<u8>] {
+    static PACKETS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    PACKETS.get_or_init(|| encode(false, 500))
+}
+
+fn encode(fec: bool, dred_ms: u16) -> Vec<Vec<u8>> {
+    let mut encoder = Encoder::new(EncoderConfig {
+        rate: 16_000,
+        channels: 1,
+        application: Application::Voip,
+        bitrate: 32_000,
+        complexity: 2,
+        vbr: true,
+        fec,
+        loss_percent: 20,
+        dtx: false,
+        dred_ms,
+        signal: Signal::Voice,
+    })
+    .unwrap();
+    let pcm: Vec<i16> = (0..16_000_i32)
+        .map(|n| ((n * (100 + n / 3000)) % 16_000 - 8_000) * (n % 4000) / 4000)
+        .map(|value| i16::try_from(value).unwrap())
+        .collect();
+    let mut out = [0; MAX_ENCODED_BYTES];
+    pcm.chunks_exact(320)
+        .map(|frame| {
+            let length = encoder.encode(frame, &mut out).unwrap();
+            out[..length].to_vec()
+        })
+        .collect()
+}

@@ -1,0 +1,100 @@
+"""What is kept, while there is much to seal."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from opuscule.archive import open_archive
+from opuscule.journal import Durable, Journal
+from opuscule.packets import Packet, StreamFormat
+from opuscule.server import Keeper
+
+FORM = StreamFormat(1, 312, 16_000)
+TONE = b"\x08" + bytes(40)
+LEFT_BEHIND = 40
+
+
+def packet(number: int) -> Packet:
+    return Packet(number, number * 960, 960, TONE)
+
+
+def leave_behind(folder: Path) -> None:
+    """What a server leaves that is killed while many devices speak."""
+    with Journal(folder / "journal") as journal:
+        for number in range(LEFT_BEHIND):
+            journal.begin(f"old-{number}", FORM, {})
+            for k in range(50):
+                journal.append(f"old-{number}", packet(k), arrived_us=0)
+
+
+def test_what_was_left_behind_does_not_hold_up_what_is_said_now(tmp_path: Path) -> None:
+    leave_behind(tmp_path)
+
+    async def go() -> None:
+        stored = asyncio.Event()
+        waiting = []
+
+        def note(name: str, durable: Durable) -> None:
+            if name == "new" and durable.ended:
+                waiting.append(sum(not there(f"old-{k}") for k in range(LEFT_BEHIND)))
+                stored.set()
+
+        keeper = Keeper(tmp_path, note)
+
+        def there(name: str) -> bool:
+            return (keeper.archive / "recordings" / name).exists()
+
+        await keeper.start()
+        await asyncio.sleep(0.5)
+        keeper.begin("new", FORM, {})
+        keeper.append("new", packet(0), 0.0, backfill=False, discontinuity=False)
+        keeper.end("new", 960)
+        await stored.wait()
+        await keeper.close()
+        # A flush had its turn after a few of them and not after all.
+        assert waiting[0] > LEFT_BEHIND // 3
+        assert len(open_archive(keeper.archive)) == LEFT_BEHIND + 1
+
+    asyncio.run(asyncio.wait_for(go(), 60))
+
+
+def test_closing_waits_for_no_flush_that_is_due(tmp_path: Path) -> None:
+    async def go() -> None:
+        for end in (True, False):
+            name = f"last-{end}"
+            keeper = Keeper(tmp_path, lambda *_: None)
+            await keeper.start()
+            keeper.begin(name, FORM, {})
+            keeper.append(name, packet(0), 0.0, backfill=False, discontinuity=False)
+            if end:
+                keeper.end(name, 960)
+            await asyncio.sleep(0)
+            await keeper.close()
+            assert open_archive(keeper.archive)[name].info.packets == 1
+
+    asyncio.run(asyncio.wait_for(go(), 60))
+
+
+@pytest.mark.parametrize(
+    ("first", "end"),
+    [((0, 0), 0), ((0, 0), 100), ((0, 0), 1 << 30), ((1 << 48, 1 << 48), (1 << 48) + 960)],
+)
+def test_any_place_that_the_protocol_allows_can_be_sealed(
+    tmp_path: Path, first: tuple[int, int], end: int
+) -> None:
+    async def go() -> None:
+        keeper = Keeper(tmp_path, lambda *_: None)
+        await keeper.start()
+        for name, packets in (("some", 3), ("none", 0)):
+            keeper.begin(name, FORM, {})
+            for k in range(packets):
+                place = Packet(first[1] + k, first[0] + k * 960, 960, TONE)
+                keeper.append(name, place, 0.0, backfill=False, discontinuity=False)
+            keeper.end(name, end)
+            await keeper.sealed(name)
+        await keeper.close()
+        archive = open_archive(keeper.archive)
+        assert [archive[name].info.packets for name in ("some", "none")] == [3, 0]
+
+    asyncio.run(asyncio.wait_for(go(), 60))
