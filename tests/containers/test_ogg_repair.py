@@ -193,7 +193,12 @@ def sound(data: bytes) -> bool:
 
 
 def test_a_sound_file_has_nothing_to_repair() -> None:
-    for data in (written(100), written(1), written(60, end=60 * 960 - 900), written(5) + written(9, 2)):
+    for data in (
+        written(100),
+        written(1),
+        written(60, end=60 * 960 - 900),
+        written(5) + written(9, 2),
+    ):
         done = repair(io.BytesIO(data))
         assert done.sound
         assert done.dropped_bytes == 0
