@@ -4,6 +4,7 @@
 ``decode_file`` are what the commands of these names do.
 """
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -11,8 +12,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from opuscule.codec import EncoderSettings, StreamEncoder
+from opuscule.containers.detect import detect_file
 from opuscule.containers.media import open_pcm
-from opuscule.containers.ogg import OggLink, OggWriter, read_links
+from opuscule.containers.ogg import OggWriter
+from opuscule.containers.opening import PacketReader, open_links
 from opuscule.containers.pcm import PcmReader, SampleFormat
 from opuscule.containers.wav import WavWriter
 from opuscule.errors import FormatError, InvalidArgumentError, UnsupportedFormatError
@@ -29,7 +32,6 @@ __all__ = [
     "Progress",
     "decode_file",
     "encode_file",
-    "is_ogg",
     "open_audio",
 ]
 
@@ -40,44 +42,32 @@ Progress = Callable[[int, int | None], None]
 """Is told the 48 kHz samples done so far, and how many there are in all where that is known."""
 
 
-def is_ogg(path: str | os.PathLike[str]) -> bool:
-    """Whether a file begins as Ogg does (RFC 3533 §6)."""
-    with Path(path).open("rb") as file:
-        return file.read(4) == b"OggS"
-
-
 class OpusReader(PcmReader):
-    """An Ogg Opus file as PCM: chained streams one after the other, holes concealed, gain applied.
+    """A file of Opus packets as PCM: Ogg, WebM, Matroska, MP4, CAF or MPEG-TS.
 
-    Streams that are chained to the first may have other numbers of channels; they are mixed to its.
+    Holes are concealed and the gain is applied. Streams that are chained to the first (in Ogg) come
+    one after the other; those with other numbers of channels are mixed to its.
 
     Args:
         path: the file.
         rate: of the samples, an Opus rate.
 
     Raises:
-        FormatError: it is no Ogg Opus file, or is damaged in its headers; for a stream chained to
+        FormatError: it holds no Opus packets, or is damaged in its headers; for a stream chained to
             the first one, while iterating.
-        FileNotFoundError, IsADirectoryError, PermissionError: see
-            :func:`opuscule.files.check_input`.
+        MissingExtraError, OSError: see :func:`opuscule.containers.opening.open_packets`.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, rate: int = 48_000) -> None:
-        self._file = check_input(path).open("rb")
-        try:
-            try:
-                self._links = read_links(self._file)
-                first = next(self._links)
-            except FormatError as error:
-                raise type(error)(f"{os.fspath(path)}: {error}") from error
-            self._rate = check_rate(rate)
+        self._rate = check_rate(rate)
+        with contextlib.ExitStack() as stack:
+            self._links = stack.enter_context(open_links(path))
+            first = next(self._links)
             self._comments = first.comments
             self.stream = first.format
             self._done: list[StreamDecoder] = []
             self._blocks = self._decode(first)
-        except BaseException:
-            self._file.close()
-            raise
+            self._stack = stack.pop_all()
 
     @property
     def rate(self) -> int:
@@ -111,7 +101,7 @@ class OpusReader(PcmReader):
         names = [field.name for field in fields(PlayoutStats)]
         return PlayoutStats(**{n: sum(getattr(part, n) for part in parts) for n in names})
 
-    def _decode(self, first: OggLink) -> Iterator[bytes]:
+    def _decode(self, first: PacketReader) -> Iterator[bytes]:
         for link in itertools.chain([first], self._links):
             decoder = StreamDecoder(link.format, rate=self._rate, channels=self.channels)
             self._done.append(decoder)
@@ -131,7 +121,7 @@ class OpusReader(PcmReader):
 
     def close(self) -> None:
         """Give the file back."""
-        self._file.close()
+        self._stack.close()
 
 
 def open_audio(
@@ -139,15 +129,14 @@ def open_audio(
 ) -> PcmReader:
     """Open any audio file as PCM at an Opus rate, by its content and not its name.
 
-    Ogg Opus and WAV are read here; everything else, and other rates, by the ``media`` extra. The
-    arguments and errors are those of :func:`opuscule.containers.media.open_pcm`.
+    Opus in any container is taken out packet by packet and decoded by libopus, what is missing
+    concealed. Ogg Opus and WAV are read here; everything else, and other rates, by the ``media``
+    extra. The arguments and errors are those of :func:`opuscule.containers.media.open_pcm`.
     """
-    if is_ogg(check_input(path)):
-        try:
+    if detect_file(check_input(path)).may_hold_opus:
+        # It may hold Vorbis or AAC as well.
+        with contextlib.suppress(UnsupportedFormatError):
             return OpusReader(path, rate=rate or 48_000)
-        except UnsupportedFormatError:
-            # Ogg, but Vorbis or FLAC in it.
-            return open_pcm(path, rate=rate, salvage=salvage)
     return open_pcm(path, rate=rate, salvage=salvage)
 
 
@@ -256,10 +245,10 @@ def decode_file(
     rate: int = 48_000,
     progress: Progress | None = None,
 ) -> Decoded:
-    """Decode an Ogg Opus file to a WAV file; ``target`` appears when it is whole.
+    """Decode a file of Opus packets to a WAV file; ``target`` appears when it is whole.
 
     Raises:
-        FormatError: ``source`` is no Ogg Opus file, or damaged beyond its headers.
+        FormatError: ``source`` holds no Opus packets, or is damaged beyond its headers.
         InvalidArgumentError: ``rate`` is no Opus rate, or ``target`` is ``source``.
         OSError: a file cannot be read or written.
     """

@@ -93,8 +93,8 @@ CASES: list[tuple[str, str, tuple[str, ...]]] = [
     ("encode good.opus", "would be replaced", ("name another",)),
     ("encode good.wav folder/../good.wav", "would be replaced", ("name another",)),
     # Decoding.
-    ("decode good.wav x.wav", "good.wav: no Ogg page", ("not an Ogg file",)),
-    ("decode text.wav", "text.wav: no Ogg page", ("not an Ogg file",)),
+    ("decode good.wav x.wav", "good.wav: it holds no Opus", ("it is WAV", "Ogg, WebM")),
+    ("decode text.wav", "text.wav: it holds no Opus", ("unknown kind", "Ogg, WebM")),
     ("decode empty.wav", "empty.wav is empty", ("expected audio",)),
     ("decode cut.opus x.wav", "cut.opus", ()),
     ("decode none.opus", "none.opus", ("check the name",)),
@@ -102,6 +102,14 @@ CASES: list[tuple[str, str, tuple[str, ...]]] = [
     ("decode good.opus x.wav --rate 44100", "44100", ("16000, 24000, 48000",)),
     ("decode good.opus none/x.wav", "none", ("create it first",)),
     ("decode good.opus good.opus", "would be replaced", ("name another",)),
+    # Looking into files.
+    ("info good.wav", "good.wav: it holds no Opus", ("it is WAV",)),
+    ("info cut.opus", "cut.opus", ()),
+    ("info none.opus", "none.opus", ("check the name",)),
+    ("info good.opus --raw u8", "'u8'", ("self-delimited, u16le",)),
+    ("packets empty.wav", "empty.wav is empty", ("expected audio",)),
+    ("packets text.wav --raw u16be", "ends at byte 3600", ("begins at byte 0", "cut")),
+    ("packets good.opus --raw u32be", "good.opus: no Opus packet at byte 0", ("framed",)),
     # Archives.
     ("archive import kept.zarr good.wav", "recording 'good' already", ("another name",)),
     ("archive import kept.zarr good.wav --name ../up", "'../up'", ("A-Z a-z 0-9",)),

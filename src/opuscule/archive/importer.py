@@ -1,20 +1,24 @@
-"""Files made recordings: Ogg Opus packet by packet as it is, all else encoded once.
+"""Files made recordings: Opus packet by packet as it is, all else encoded once.
 
 What a file is, its first bytes say, not its name.
 """
 
+import contextlib
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import BinaryIO, Unpack
+from typing import Unpack
 
 from opuscule.archive.info import RecordingInfo, suggest_name
 from opuscule.archive.writer import RecordingWriter
 from opuscule.codec import EncoderSettings, SettingsOverrides, StreamEncoder, libopus_version
+from opuscule.containers.detect import FileFormat, detect_file
 from opuscule.containers.media import Resampler, open_pcm
 from opuscule.containers.ogg import OggReader, PacketColumns
+from opuscule.containers.opening import PacketReader, open_packets
 from opuscule.containers.pcm import SAMPLE_BYTES, PcmReader
-from opuscule.errors import FormatError, UnsupportedFormatError
+from opuscule.errors import UnsupportedFormatError
 from opuscule.files import check_input
 from opuscule.packets import Gap, GapKind
 from opuscule.transcode import Progress
@@ -22,24 +26,8 @@ from opuscule.units import to_media_samples
 
 __all__ = ["ImportResult", "import_file"]
 
-_CONTAINERS = (
-    (0, b"RIFF", "wav"),
-    (0, b"RF64", "wav"),
-    (0, b"fLaC", "flac"),
-    (0, b"OggS", "ogg"),
-    (0, b"ID3", "mp3"),
-    (0, b"\xff\xfb", "mp3"),
-    (0, b"\xff\xf3", "mp3"),
-    (0, b"\xff\xf1", "aac"),
-    (0, b"\x1a\x45\xdf\xa3", "matroska"),
-    (4, b"ftyp", "mp4"),
-    (0, b"FORM", "aiff"),
-    (0, b"caff", "caf"),
-)
 MAX_COMMENTS, MAX_COMMENT_LENGTH = 256, 16_384
 """More comments, and longer ones such as pictures, are left out and counted."""
-
-_OPUS_HEAD_OFFSET = 28  # behind the first page's header with one lacing value (RFC 7845 §3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +61,11 @@ def import_file(
         path: the file.
         name: of the recording; None makes one of the file's name.
         rate: rate in Hz to convert to before encoding. None keeps Opus's rates, takes others to the
-            next higher one, and refuses those above 48 kHz. Does not apply to Ogg Opus.
+            next higher one, and refuses those above 48 kHz. Does not apply to Opus.
         frame_ms: audio per packet, where it is encoded here.
         preset: how it is encoded, as for :class:`opuscule.codec.Encoder`.
         salvage: take a damaged or cut file as far as it goes, and note in the recording's source
-            that this was allowed. Ogg Opus is always taken so.
+            that this was allowed. Opus is always taken so.
         progress: called again and again on the way.
         overrides: settings that replace the preset's.
 
@@ -92,20 +80,25 @@ def import_file(
     """
     path = check_input(path)
     name = suggest_name(path.stem) if name is None else name
+    found = detect_file(path)
     with path.open("rb") as file:
-        head = file.read(64)
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
         source: dict[str, object] = {
             "kind": "import",
             "name": _text(path.name),
+            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
             "bytes": file.tell(),
-            "sha256": digest,
-            "container": _container(head),
+            "container": FileFormat.OGG if found is FileFormat.OGG_OPUS else found,
         }
-        if head[:4] == b"OggS" and head[_OPUS_HEAD_OFFSET:].startswith(b"OpusHead"):
-            file.seek(0)
-            info = _copy(archive, name, file, source, progress)
+    with contextlib.ExitStack() as stack:
+        reader: PacketReader | None = None
+        if found.may_hold_opus:
+            try:
+                reader = stack.enter_context(open_packets(path))
+            except UnsupportedFormatError:  # Vorbis, say, which is decoded below
+                if found is FileFormat.OGG_OPUS:
+                    raise
+        if reader is not None:
+            info = _copy(archive, name, reader, source, progress)
             return ImportResult(name, info, transcoded=False)
     if salvage:
         source["salvage"] = True
@@ -127,29 +120,17 @@ def import_file(
     return ImportResult(name, info, transcoded=True)
 
 
-def _container(head: bytes) -> str:
-    for offset, magic, container in _CONTAINERS:
-        if head[offset:].startswith(magic):
-            return container
-    return "other"
-
-
 def _copy(
     archive: str | os.PathLike[str],
     name: str,
-    file: BinaryIO,
+    reader: PacketReader,
     source: dict[str, object],
     progress: Progress | None,
 ) -> RecordingInfo:
-    try:
-        reader = OggReader(file)
-    except FormatError as error:
-        raise type(error)(f"{file.name}: {error}") from error
     with RecordingWriter(archive, name, reader.format) as writer:
-        for batch in reader.columns():
-            _add(writer, batch)
+        for added in _add_all(writer, reader):
             if progress:
-                progress(writer.time_samples, None)
+                progress(added, None)
         end = reader.end_samples
         if end > writer.time_samples:
             missing = Gap(writer.time_samples, end - writer.time_samples, GapKind.LOST)
@@ -159,8 +140,10 @@ def _copy(
         comments = [(_text(key), _text(value)) for key, value in reader.comments]
         kept = [c for c in comments if len(c[0]) + len(c[1]) <= MAX_COMMENT_LENGTH]
         source["comments_left_out"] = len(comments) - len(kept[:MAX_COMMENTS])
-        source["start_granule"] = reader.start_granule
-        source["skipped_bytes"] = reader.skipped_bytes
+        if isinstance(reader, OggReader):
+            source["start_granule"] = reader.start_granule
+        skipped = reader.skipped.items()
+        source["skipped_bytes"] = sum(n for why, (_, n) in skipped if why != "other_stream")
         return writer.finish(
             end,
             complete=not reader.truncated,
@@ -168,6 +151,18 @@ def _copy(
             encoder={"vendor": _text(reader.vendor)},
             comments=kept[:MAX_COMMENTS],
         )
+
+
+def _add_all(writer: RecordingWriter, reader: PacketReader) -> Iterator[int]:
+    """Add everything; give the media time reached, now and then."""
+    if isinstance(reader, OggReader):
+        for batch in reader.columns():
+            _add(writer, batch)
+            yield writer.time_samples
+    else:
+        for item in reader:
+            writer.add(item)
+            yield writer.time_samples
 
 
 def _add(writer: RecordingWriter, batch: PacketColumns) -> None:

@@ -11,7 +11,18 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from opuscule.cli import demo, devices, doctor, encode, levels, repair, serve, talk
+from opuscule.cli import (
+    demo,
+    devices,
+    doctor,
+    encode,
+    info,
+    levels,
+    packets,
+    repair,
+    serve,
+    talk,
+)
 from opuscule.cli.archive import app as archive
 from opuscule.errors import OpusculeError
 
@@ -61,6 +72,8 @@ app.command()(serve.serve)
 app.command()(talk.talk)
 app.command()(encode.encode)
 app.command()(encode.decode)
+app.command()(info.info)
+app.command()(packets.packets)
 app.command()(levels.levels)
 app.command()(repair.repair)
 app.add_typer(archive, name="archive")

@@ -60,14 +60,14 @@ def encode(
 
 
 def decode(
-    source: Annotated[Path, typer.Argument(help="An Ogg Opus file.", readable=False)],
+    source: Annotated[Path, typer.Argument(help="A file of Opus packets.", readable=False)],
     target: Annotated[
         Path | None, typer.Argument(help="The WAV file to write; SOURCE with .wav if left out.")
     ] = None,
     rate: Annotated[int, typer.Option(help="8000, 12000, 16000, 24000 or 48000 Hz.")] = 48_000,
     json: bool = json_option,
 ) -> None:
-    """Decode an Ogg Opus file to WAV."""
+    """Decode a file of Opus to WAV."""
     from opuscule.transcode import decode_file
 
     target = target or source.with_suffix(".wav")

@@ -1,5 +1,6 @@
 """``opuscule levels``."""
 
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -126,16 +127,15 @@ def draw_waveform(overview: Sequence["Bucket"], columns: int = _COLUMNS) -> list
 
 def _open_unchanged(source: Path) -> "PcmReader":
     """Open a file at its own rate: a converted one has other peaks."""
+    from opuscule.containers.detect import detect_file
     from opuscule.containers.media import open_native
     from opuscule.errors import UnsupportedFormatError
-    from opuscule.files import check_input
-    from opuscule.transcode import OpusReader, is_ogg
+    from opuscule.transcode import OpusReader
 
-    if is_ogg(check_input(source)):
-        try:
+    if detect_file(source).may_hold_opus:
+        # Else it is Vorbis, say, in a container that can hold Opus.
+        with contextlib.suppress(UnsupportedFormatError):
             return OpusReader(source)
-        except UnsupportedFormatError:
-            pass  # Ogg, but Vorbis or FLAC in it
     return open_native(source)
 
 

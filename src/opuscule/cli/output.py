@@ -15,12 +15,18 @@ __all__ = [
     "pairs",
     "progress_bar",
     "rate_option",
+    "raw_option",
     "salvage_option",
 ]
 
 json_option = typer.Option(False, "--json", help="Print JSON for scripts.")
 rate_option = typer.Option(
     None, "--rate", help="Convert to this many Hz before encoding; the next Opus rate if left out."
+)
+raw_option = typer.Option(
+    None,
+    "--raw",
+    help="A raw stream: self-delimited, or with lengths of u16le, u16be, u32le, u32be.",
 )
 salvage_option = typer.Option(
     False, "--salvage", help="Take a damaged or cut file as far as it goes."

@@ -1,0 +1,150 @@
+"""``opuscule info`` and ``opuscule packets`` on files whose content is known."""
+
+import json
+import math
+from array import array
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opuscule.codec import EncoderSettings, StreamEncoder
+from opuscule.containers.ogg import OggWriter
+from opuscule.containers.raw import RawWriter
+from opuscule.inspection import MAX_LISTED, inspect_file
+from opuscule.packets import Packet
+
+from .conftest import Shell
+
+pytestmark = pytest.mark.row("Z4")
+
+
+def coded(seconds: float, settings: EncoderSettings) -> tuple[StreamEncoder, list[Packet]]:
+    encoder = StreamEncoder(16_000, 1, preset=settings)
+    wave = (
+        9000 * math.sin(i * 0.07 + 9 * math.sin(i * 0.0007)) * (i % 4000 > 900)
+        for i in range(round(16_000 * seconds))
+    )
+    return encoder, encoder.push(array("h", map(int, wave)).tobytes()) + encoder.finish()
+
+
+def ogg(path: Path, encoder: StreamEncoder, packets: list[Packet]) -> Path:
+    with path.open("wb") as file:
+        writer = OggWriter(file, encoder.format, comments=[("TITLE", "a \x1b[31mtrap")])
+        for packet in packets:
+            writer.write(packet)
+        writer.close(encoder.end_samples)
+    return path
+
+
+@pytest.fixture
+def fec_with_a_hole(shell: Shell) -> tuple[Path, list[Packet]]:
+    encoder, packets = coded(2.01, EncoderSettings(bitrate=32_000, fec=True, loss_percent=20))
+    kept = packets[:20] + packets[23:]
+    return ogg(shell.folder / "a.opus", encoder, kept), kept
+
+
+def test_info_for_a_script(shell: Shell, fec_with_a_hole: tuple[Path, list[Packet]]) -> None:
+    _, packets = fec_with_a_hole
+    told = json.loads(shell.well("info", "--json", "a.opus"))
+    assert told["container"] == "ogg opus"
+    assert told["packets"] == len(packets)
+    assert told["payload_bytes"] == sum(len(packet.data) for packet in packets)
+    assert told["duration_samples"] == round(48_000 * 2.01)
+    assert told["gaps"] == [{"start_samples": 19_200, "duration_samples": 2880, "kind": "lost"}]
+    assert told["gap_samples"] == 2880
+    assert told["packet_durations"] == {"960": len(packets)}
+    assert told["fec_packets"] > len(packets) // 2
+    assert told["dred_packets"] == 0
+    assert told["change_count"] == len(told["changes"]) - 1
+    assert sum(row["samples"] for row in told["coded_samples"]) == 960 * len(packets)
+    assert told["pre_skip_samples"] == 312
+    assert (told["truncated"], told["problem"], told["skipped"]) == (False, None, {})
+
+
+def test_info_for_a_person(shell: Shell, fec_with_a_hole: tuple[Path, list[Packet]]) -> None:
+    shown = shell.well("info", "a.opus", "a.opus")
+    assert shown.count("a.opus\n") == 2
+    assert "(96480 samples at 48 kHz)" in shown
+    assert "gap at 0.400 s: 60 ms lost" in shown
+    assert "wideband mono, frames of 20 ms" in shown
+    assert "TITLE=a \N{REPLACEMENT CHARACTER}[31mtrap" in shown, "nothing steers the terminal"
+    assert "\x1b" not in shown
+
+
+def test_packets_for_a_script(shell: Shell, fec_with_a_hole: tuple[Path, list[Packet]]) -> None:
+    _, packets = fec_with_a_hole
+    lines: list[dict[str, Any]] = [
+        json.loads(line) for line in shell.well("packets", "--json", "a.opus").splitlines()
+    ]
+    assert [line["type"] for line in lines].index("gap") == 20
+    found = [line for line in lines if line["type"] == "packet"]
+    assert [line["sequence"] for line in found] == list(range(len(packets)))
+    assert [line["bytes"] for line in found] == [len(packet.data) for packet in packets]
+    assert [line["time_samples"] for line in found] == [p.time_samples for p in packets]
+    assert {line["mode"] for line in found} == {"silk"}
+    assert any(line["fec"] for line in found)
+
+
+def test_packets_for_a_person(shell: Shell, fec_with_a_hole: tuple[Path, list[Packet]]) -> None:
+    _, packets = fec_with_a_hole
+    title, *rows = shell.well("packets", "a.opus").splitlines()
+    assert title.split()[:3] == ["number", "time", "lasts"]
+    assert len(rows) == len(packets) + 1
+    assert rows[20].split() == ["gap", "0.4000", "s", "60", "lost"]
+    assert rows[21].split()[:6] == ["20", "0.4600", "s", "20", str(len(packets[20].data)), "silk"]
+
+
+def test_dred_is_seen(tmp_path: Path) -> None:
+    settings = EncoderSettings(bitrate=40_000, fec=False, loss_percent=20, dred_ms=500)
+    report = inspect_file(ogg(tmp_path / "a.opus", *coded(2, settings)))
+    assert report.dred_packets > report.packets // 2
+    assert 10 * 480 < report.dred_longest_samples <= 1040 * 48
+    assert report.fec_packets == 0
+
+
+def test_silence_is_seen(tmp_path: Path) -> None:
+    encoder = StreamEncoder(16_000, 1, preset=EncoderSettings(dtx=True))
+    packets = encoder.push(bytes(32_000 * 4)) + encoder.finish()
+    report = inspect_file(ogg(tmp_path / "a.opus", encoder, packets))
+    assert report.dtx_packets == sum(len(packet.data) <= 2 for packet in packets)
+    assert (
+        report.gap_samples
+        + sum(duration * count for duration, count in report.packet_durations.items())
+        >= encoder.end_samples
+    )
+
+
+@pytest.mark.row("Z1")
+def test_a_raw_stream(shell: Shell) -> None:
+    _, packets = coded(0.5, EncoderSettings())
+    with (shell.folder / "a.raw").open("wb") as file:
+        writer = RawWriter(file, "u16be")
+        for packet in packets:
+            writer.write(packet.data)
+        file.write(b"\1\2")
+    told = json.loads(shell.well("info", "--json", "--raw", "u16be", "a.raw"))
+    assert (told["packets"], told["container"]) == (len(packets), "raw u16be")
+    assert "begins at byte" in told["problem"]
+    assert told["truncated"]
+    done = shell.run("packets", "--raw", "u16be", "a.raw")
+    assert done.code == 1, "the list ends with an error"
+    assert len(done.out.splitlines()) == len(packets) + 1
+
+
+def test_a_report_is_bounded(tmp_path: Path) -> None:
+    encoder, packets = coded(0.1, EncoderSettings())
+    many = [
+        Packet(i, i * 1920, 960, packets[1].data if i % 2 else b"\xf8" + packets[1].data)
+        for i in range(2 * MAX_LISTED)
+    ]
+    path = tmp_path / "a.opus"
+    with path.open("wb") as file:
+        writer = OggWriter(file, encoder.format)
+        for packet in many:
+            writer.write(packet)
+        writer.close()
+    report = inspect_file(path)
+    assert (len(report.gaps), report.gap_count) == (MAX_LISTED, 2 * MAX_LISTED - 1)
+    assert (len(report.changes), report.change_count) == (MAX_LISTED, 2 * MAX_LISTED - 1)
+    assert all(gap.duration_samples == 960 for gap in report.gaps)

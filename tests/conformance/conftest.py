@@ -1,0 +1,6 @@
+"""The benchmark's parts, of which these tests run a share."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
