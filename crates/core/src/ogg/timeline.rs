@@ -37,6 +37,8 @@ pub(super) struct Timeline {
     missing_pages: u64,
     /// And packets whose pages are there.
     missing_packets: bool,
+    /// How far the last granule position was behind, if that was the only one so far.
+    behind: i64,
     /// Of the packets on the page that is being placed; 0 where it cannot be told.
     durations: Vec<u32>,
 }
@@ -54,6 +56,7 @@ impl Timeline {
             gap: None,
             missing_pages: 0,
             missing_packets: false,
+            behind: 0,
             durations: Vec::new(),
         }
     }
@@ -109,12 +112,23 @@ impl Timeline {
         } else {
             self.granule().saturating_add(total)
         };
-        let origin = match self.origin {
+        let mut origin = match self.origin {
             Some(origin) => origin,
             None => self.begin(granule, total, header.last, offset_bytes, out),
         };
         let expected = self.next.saturating_add(total);
         let mut ahead = granule.saturating_sub(origin).saturating_sub(expected);
+        if known && self.behind > 0 {
+            // §4.4: the last page's may be below by what is trimmed.
+            let trim = if header.last { total } else { 0 };
+            if ahead >= self.behind.saturating_sub(trim) {
+                // Only the one before was wrong: nothing is missing.
+                origin = origin.saturating_add(self.behind);
+                self.origin = Some(origin);
+                ahead -= self.behind;
+            }
+            self.behind = 0;
+        }
         if ahead > 0 {
             if self.missing_pages == 0 && !self.missing_packets {
                 skip(out, 0, SkipReason::GranuleAhead);
@@ -125,6 +139,7 @@ impl Timeline {
             }
             self.leave_gap(ahead);
         } else if ahead < 0 && !header.last {
+            self.behind = ahead.saturating_neg();
             self.origin = Some(origin.saturating_add(ahead));
             skip(out, 0, SkipReason::GranuleBehind);
         }
