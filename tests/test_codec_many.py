@@ -11,8 +11,9 @@ import pytest
 
 from opuscule import Decoder, Encoder, StreamEncoder, StreamFormat
 from opuscule.archive.writer import RecordingWriter
-from opuscule.containers.ogg import OggReader, OggWriter
+from opuscule.containers.ogg import OggReader, OggWriter, repair
 from opuscule.errors import InvalidArgumentError, InvalidPacketError, UnsupportedFormatError
+from opuscule.packets import Gap, Packet
 from opuscule.playout import StreamDecoder
 
 Samples: TypeAlias = Any  # arrays; NumPy's stubs call them buffers only from Python 3.12 on
@@ -118,6 +119,9 @@ def test_what_is_missing_is_concealed_and_damage_told() -> None:
     assert decoder.dred_samples(packets[11]) == 0
     assert decoder.conceal(960).shape == (960, 6)
     assert decoder.last_packet_samples == 960
+    filled = decoder.conceal(961, following=packets[12:])
+    assert [(span.end_samples, span.means) for span in filled.spans] == [(960, "plc")]
+    assert (filled.pcm.shape, filled.carried_samples) == ((960, 6), 1)
     with pytest.raises(InvalidPacketError):
         decoder.decode(packets[11][:5])
     with pytest.raises(InvalidPacketError, match="packet 1"):
@@ -172,3 +176,28 @@ def test_ogg_keeps_channels_and_packets(channels: int, family: int, tmp_path: Pa
         for pcm in (theirs, ours)
     )
     assert found == expected
+
+
+def test_ogg_of_many_channels_is_continued_and_repaired() -> None:
+    pcm = tones(6)
+    stream = StreamEncoder(48_000, 6, mapping_family=1, preset="music", bitrate=256_000)
+    packets = stream.push(pcm.tobytes()) + stream.finish()
+    cut = io.BytesIO()
+    OggWriter(cut, stream.format, page_samples=960).write_all(packets[:8])
+    writer = OggWriter.append(cut, page_samples=960)
+    # What the file did not have yet, but for two packets that are missing.
+    kept = [packet for packet in packets if packet.end_samples <= writer.end_samples]
+    later = packets[len(kept) + 2 :]
+    writer.write_all(later)
+    writer.close(stream.end_samples)
+    cut.seek(0)
+    repaired = io.BytesIO()
+    assert repair(cut, repaired).links[0].missing_samples == 1920
+    for file in (cut, repaired):
+        reader = OggReader(io.BytesIO(file.getvalue()))
+        assert reader.format == stream.format
+        items = list(reader)
+        read = [item.data for item in items if isinstance(item, Packet)]
+        assert read == [packet.data for packet in kept + later]
+        assert sum(item.duration_samples for item in items if isinstance(item, Gap)) == 1920
+    assert len(kept) >= 7
