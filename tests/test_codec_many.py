@@ -184,6 +184,7 @@ def test_ogg_of_many_channels_is_continued_and_repaired() -> None:
     packets = stream.push(pcm.tobytes()) + stream.finish()
     cut = io.BytesIO()
     OggWriter(cut, stream.format, page_samples=960).write_all(packets[:8])
+    cut.seek(0)
     writer = OggWriter.append(cut, page_samples=960)
     # What the file did not have yet, but for two packets that are missing.
     kept = [packet for packet in packets if packet.end_samples <= writer.end_samples]
