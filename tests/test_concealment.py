@@ -238,3 +238,29 @@ def test_what_is_refused_changes_nothing(
     assert again == expected
     assert again.carried_samples == 30
     assert decoder.decode(stream[51]) == twin.decode(stream[51])
+
+
+def test_a_copy_goes_on_with_the_same_gap() -> None:
+    decoder = fresh(packets(PLAIN)[:50])
+    decoder.conceal(RATE // 2 + 39, following=[])
+    copy = decoder.copy()
+    for each in (decoder, copy):
+        filled = each.conceal(41, following=[])
+        # The 39 samples that were owed, and half a second of concealment, are known to both.
+        assert means(filled) == [(80, "silence")]
+        assert filled.carried_samples == 0
+        each.decode_many(packets(PLAIN)[80:82])
+        assert means(each.conceal(FRAME, following=[])) == [(FRAME, "plc")]
+
+
+def test_complexity_may_change_between_gaps() -> None:
+    reader = Decoder(RATE)
+    at = next(n for n in range(40, 200) if reader.dred_samples(packets(DRED)[n]) >= 2 * FRAME)
+    gap = (2 * FRAME, [packets(DRED)[at]])
+    decoder = fresh(packets(DRED)[: at - 2], complexity=0)
+    assert means(decoder.copy().conceal(*gap)) == [(2 * FRAME, "plc")]
+    decoder.conceal(0, following=[])
+    decoder.update(complexity=5)
+    assert means(decoder.copy().conceal(*gap)) == [(2 * FRAME, "dred")]
+    decoder.update(complexity=4)
+    assert means(decoder.conceal(*gap)) == [(2 * FRAME, "plc")]

@@ -203,6 +203,9 @@ class VoiceDetector(ActivityDetector):
         hangover_ms: float = 300,
     ) -> None:
         super().__init__(rate, channels, sample_format, hangover_ms)
+        if channels not in (1, 2):
+            # An encoder takes more, but its packets do not say together what was found in them.
+            raise InvalidArgumentError(f"channels is {channels}; expected 1 or 2")
         self._encoder = Encoder(rate, channels, preset=_ANALYSIS)
 
     def _detect(self, frames: bytes) -> Iterable[bool]:

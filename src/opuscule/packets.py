@@ -75,13 +75,37 @@ class StreamFormat:
     """What a decoder has to know before the first packet (as OpusHead, RFC 7845 §5.1)."""
 
     channels: int
-    """1 or 2."""
+    """1 or 2; 1 to 8 by mapping family 1, 1 to 255 by family 255."""
     pre_skip_samples: int
     """48 kHz samples at the beginning that are the encoder's look-ahead and not audio."""
     input_rate: int
     """The rate in Hz that the audio had before encoding; for information only."""
     gain_q8: int = 0
     """Gain that a player applies, in 1/256 dB."""
+    mapping_family: int = 0
+    """What the channels mean: 0 mono or stereo, 1 surround in Vorbis order, 255 nothing."""
+    streams: int = 1
+    """Opus streams in each packet (RFC 7845 §5.1.1)."""
+    coupled: int = 0
+    """How many of them, the first ones, are stereo; known by itself for family 0."""
+    mapping: bytes = b""
+    """For each channel the decoded channel that it is, 255 for silence; known by itself for
+    family 0."""
+
+    def __post_init__(self) -> None:
+        """Fill in what family 0 implies."""
+        if self.mapping_family == 0 and not self.mapping and self.channels in (1, 2):
+            object.__setattr__(self, "coupled", self.channels - 1)
+            object.__setattr__(self, "mapping", bytes(range(self.channels)))
+
+    @property
+    def is_single(self) -> bool:
+        """Whether packets hold one stream of one or two channels, which come out as they are."""
+        return (
+            self.streams == 1
+            and self.channels == 1 + self.coupled
+            and self.mapping == bytes(range(self.channels))
+        )
 
 
 class GapKind(Enum):

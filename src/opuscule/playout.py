@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from opuscule import _native
+from opuscule.errors import UnsupportedFormatError
 from opuscule.packets import Packet, StreamFormat
 from opuscule.units import from_media_samples
 
@@ -166,6 +167,9 @@ class StreamDecoder:
         first_samples: media time at which the stream begins, in 48 kHz samples; the first sample
             that comes out is this one, or the first after the pre-skip.
         first_sequence: sequence number at which it begins.
+
+    Raises:
+        UnsupportedFormatError: its packets hold several Opus streams.
     """
 
     def __init__(
@@ -178,6 +182,12 @@ class StreamDecoder:
         first_samples: int = 0,
         first_sequence: int = 0,
     ) -> None:
+        if not stream.is_single:
+            raise UnsupportedFormatError(
+                f"the stream has {stream.channels} channels in {stream.streams} Opus streams"
+                f" (mapping family {stream.mapping_family}); gaps are filled in mono and stereo"
+                " only: Decoder.for_stream decodes the packets"
+            )
         self._playout = Playout(
             stream,
             rate=rate,

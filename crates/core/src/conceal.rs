@@ -83,6 +83,18 @@ impl Concealer {
         })
     }
 
+    /// One for another decoder that goes on from the same place, or at another complexity.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] when there is no memory.
+    pub fn continued(&self, rate: u32, complexity: u8) -> Result<Self, Error> {
+        Ok(Self {
+            plc_samples: self.plc_samples,
+            carried: self.carried,
+            ..Self::new(rate, complexity)?
+        })
+    }
+
     /// Samples that [`Self::fill_lost`] still owes: less than 2.5 ms, added to its next gap.
     #[must_use]
     pub fn carried_samples(&self) -> usize {

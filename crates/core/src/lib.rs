@@ -2,7 +2,7 @@
 //!
 //! Nothing here reads a clock, opens a file or knows of Python: values and time come in as
 //! arguments, values go out. Media time is counted in samples at 48 kHz (RFC 7845 §4), pre-skip
-//! included. The only `unsafe` code is in `opus/raw.rs`, which calls libopus.
+//! included. The only `unsafe` code is in `opus/raw/`, which calls libopus.
 
 pub mod activity;
 pub mod conceal;

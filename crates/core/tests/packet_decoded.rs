@@ -1,17 +1,15 @@
 //! What the encoder makes, taken apart and joined, as a decoder hears it.
 
-use opuscule_core::opus::{
-    Application, Decoder, Encoder, EncoderConfig, MAX_ENCODED_BYTES, Signal,
-};
+use opuscule_core::opus::{Decoder, Encoder, EncoderSettings, MAX_ENCODED_BYTES, Setting, Value};
 use opuscule_core::packet::extensions::DRED_ID;
 use opuscule_core::packet::{Mode, describe, merge, pad, split, unpad};
 
 /// Twenty-five packets of 20 ms after a second of something like a voice.
-fn voice(config: EncoderConfig) -> Vec<Vec<u8>> {
+fn voice(config: &Config) -> Vec<Vec<u8>> {
     let channels = usize::from(config.channels);
     let frame = config.rate as usize / 50;
     let rate = f64::from(config.rate);
-    let mut encoder = Encoder::new(config).unwrap();
+    let mut encoder = config.encoder();
     let mut packets = Vec::new();
     for n in 0..75 {
         let pcm: Vec<i16> = (0..frame * channels)
@@ -31,20 +29,35 @@ fn voice(config: EncoderConfig) -> Vec<Vec<u8>> {
     packets.split_off(50)
 }
 
-fn config(rate: u32, channels: u8, bitrate: u32) -> EncoderConfig {
-    EncoderConfig {
+struct Config {
+    rate: u32,
+    channels: u8,
+    settings: EncoderSettings,
+}
+
+impl Config {
+    fn with<'a>(mut self, name: &str, value: impl Into<Value<'a>>) -> Self {
+        self.settings = self.settings.with(name, value).unwrap();
+        self
+    }
+
+    fn encoder(&self) -> Encoder {
+        Encoder::new(self.rate, self.channels, 0, self.settings).unwrap()
+    }
+}
+
+fn config(rate: u32, channels: u8, bitrate: i32) -> Config {
+    let settings = EncoderSettings::default();
+    Config {
         rate,
         channels,
-        application: Application::Voip,
-        bitrate,
-        complexity: 5,
-        vbr: true,
-        fec: false,
-        loss_percent: 20,
-        dtx: false,
-        dred_ms: 0,
-        signal: Signal::Voice,
+        settings,
     }
+    .with("application", "voip")
+    .with("bitrate", bitrate)
+    .with("complexity", 5)
+    .with("loss_percent", 20)
+    .with("signal", "voice")
 }
 
 fn decode<T: AsRef<[u8]>>(packets: &[T], channels: u8) -> Vec<i16> {
@@ -58,19 +71,11 @@ fn decode<T: AsRef<[u8]>>(packets: &[T], channels: u8) -> Vec<i16> {
 
 #[test]
 fn a_merged_packet_decodes_to_the_same_samples() {
-    let music = EncoderConfig {
-        application: Application::Audio,
-        signal: Signal::Music,
-        ..config(48_000, 2, 96_000)
-    };
-    let fec = EncoderConfig {
-        fec: true,
-        ..config(16_000, 1, 24_000)
-    };
-    let dred = EncoderConfig {
-        dred_ms: 500,
-        ..config(16_000, 1, 40_000)
-    };
+    let music = config(48_000, 2, 96_000)
+        .with("application", "audio")
+        .with("signal", "music");
+    let fec = config(16_000, 1, 24_000).with("fec", true);
+    let dred = config(16_000, 1, 40_000).with("dred_ms", 500);
     let modes = [
         (config(16_000, 1, 14_000), Mode::Silk),
         (config(48_000, 1, 32_000), Mode::Hybrid),
@@ -79,8 +84,12 @@ fn a_merged_packet_decodes_to_the_same_samples() {
         (dred, Mode::Silk),
     ];
     for (config, mode) in modes {
-        let (channels, fec, dred) = (config.channels, config.fec, config.dred_ms > 0);
-        let packets = voice(config);
+        let (channels, fec, dred) = (
+            config.channels,
+            config.settings.get(Setting::Fec) != 0,
+            config.settings.get(Setting::DredMs) != 0,
+        );
+        let packets = voice(&config);
         let packets = &packets[..24];
         for packet in packets {
             let known = describe(packet).unwrap();
@@ -110,11 +119,8 @@ fn a_merged_packet_decodes_to_the_same_samples() {
 
 #[test]
 fn dred_is_an_extension_and_unpad_drops_it() {
-    let dred = EncoderConfig {
-        dred_ms: 500,
-        ..config(16_000, 1, 40_000)
-    };
-    let packets = voice(dred);
+    let dred = config(16_000, 1, 40_000).with("dred_ms", 500);
+    let packets = voice(&dred);
     let with_dred: Vec<_> = packets
         .iter()
         .filter(|p| describe(p).unwrap().dred.is_some())
@@ -135,11 +141,7 @@ fn dred_is_an_extension_and_unpad_drops_it() {
 
 #[test]
 fn silence_that_is_not_sent() {
-    let mut encoder = Encoder::new(EncoderConfig {
-        dtx: true,
-        ..config(16_000, 1, 24_000)
-    })
-    .unwrap();
+    let mut encoder = config(16_000, 1, 24_000).with("dtx", true).encoder();
     let mut out = vec![0; MAX_ENCODED_BYTES];
     let mut silent = 0;
     for _ in 0..100 {

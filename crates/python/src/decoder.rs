@@ -3,13 +3,15 @@
 use std::sync::Mutex;
 
 use opuscule_core::conceal::{Concealer, Origin};
-use opuscule_core::opus::{Decoder, Dred, Error, Sample};
+use opuscule_core::opus::{Decoder, Dred, Error, Layout, Sample, Value};
+use pyo3::buffer::Element;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 
+use crate::pcm::Target;
 use crate::playout::origin_name;
-use crate::{errors, pcm};
+use crate::{errors, pcm, settings};
 
 struct Inner {
     decoder: Decoder,
@@ -21,6 +23,29 @@ struct Inner {
 }
 
 impl Inner {
+    /// The complexity for concealment; of several streams none can be rebuilt from DRED.
+    fn concealing(&self) -> u8 {
+        if self.decoder.is_single() {
+            self.complexity
+        } else {
+            0
+        }
+    }
+
+    /// A concealer that goes on where this one's is, for its complexity.
+    fn continued(&self) -> Result<Option<Concealer>, Error> {
+        self.concealer
+            .as_ref()
+            .map(|concealer| concealer.continued(self.decoder.rate(), self.concealing()))
+            .transpose()
+    }
+
+    fn on_received(&mut self) {
+        if let Some(concealer) = &mut self.concealer {
+            concealer.on_received();
+        }
+    }
+
     /// Parses a packet's redundancy; returns its reach.
     fn parse_dred(&mut self, packet: &[u8]) -> Result<usize, Error> {
         let dred = match &mut self.dred {
@@ -46,6 +71,7 @@ trait Work: Send {
 }
 
 struct Decode<'a>(&'a [u8]);
+struct DecodeMany(Vec<PyBackedBytes>);
 struct DecodeFec<'a>(&'a [u8]);
 struct Conceal(usize);
 struct ConcealGap<'a> {
@@ -63,8 +89,16 @@ struct DecodeDred<'a> {
 impl Work for Decode<'_> {
     fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
         let samples = inner.decoder.decode(self.0, out)?;
-        if let Some(concealer) = &mut inner.concealer {
-            concealer.on_received();
+        inner.on_received();
+        Ok(samples)
+    }
+}
+
+impl Work for DecodeMany {
+    fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
+        let samples = inner.decoder.decode_many(&self.0, out)?;
+        if !self.0.is_empty() {
+            inner.on_received();
         }
         Ok(samples)
     }
@@ -84,11 +118,18 @@ impl Work for Conceal {
 
 impl Work for ConcealGap<'_> {
     fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
+        let complexity = inner.concealing();
         let concealer = match &mut inner.concealer {
             Some(concealer) => concealer,
-            none => none.insert(Concealer::new(inner.decoder.rate(), inner.complexity)?),
+            none => none.insert(Concealer::new(inner.decoder.rate(), complexity)?),
         };
-        let following: Vec<&[u8]> = self.following.iter().map(AsRef::as_ref).collect();
+        // The packets of several streams have nothing for it, and are not parsed alike.
+        let following = if inner.decoder.is_single() {
+            self.following
+        } else {
+            &[]
+        };
+        let following: Vec<&[u8]> = following.iter().map(AsRef::as_ref).collect();
         *self.spans = concealer.fill_lost(&mut inner.decoder, self.missing, &following, out)?;
         *self.carried = concealer.carried_samples();
         Ok(self.spans.iter().map(|(samples, _)| samples).sum())
@@ -104,42 +145,159 @@ impl Work for DecodeDred<'_> {
     }
 }
 
+/// Runs `work` without the GIL.
+fn run<T: Sample>(py: Python<'_>, inner: &mut Inner, work: impl Work) -> PyResult<Vec<T>> {
+    let mut out = Vec::new();
+    py.detach(|| work.run(inner, &mut out))
+        .map_err(errors::codec)?;
+    Ok(out)
+}
+
 impl PyDecoder {
     fn work<'py>(&self, py: Python<'py>, work: impl Work) -> PyResult<Bound<'py, PyBytes>> {
-        let mut entered = errors::enter(&self.inner)?;
-        let inner = &mut *entered;
-        if self.float {
-            let mut out = Vec::<f32>::new();
-            py.detach(|| work.run(inner, &mut out))
-                .map_err(errors::codec)?;
-            Ok(pcm::to_bytes(py, &out))
+        let mut inner = errors::enter(&self.inner)?;
+        Ok(if self.float {
+            pcm::to_bytes(py, &run::<f32>(py, &mut inner, work)?)
         } else {
-            let mut out = Vec::<i16>::new();
-            py.detach(|| work.run(inner, &mut out))
-                .map_err(errors::codec)?;
-            Ok(pcm::to_bytes(py, &out))
-        }
+            pcm::to_bytes(py, &run::<i16>(py, &mut inner, work)?)
+        })
+    }
+
+    fn decode_to<T: Sample + Element>(
+        &self,
+        py: Python<'_>,
+        packet: &[u8],
+        out: &Bound<'_, PyAny>,
+        unit: &'static str,
+    ) -> PyResult<usize> {
+        let target = Target::<T>::of(out, unit)?;
+        let mut inner = errors::enter(&self.inner)?;
+        let samples = inner
+            .decoder
+            .packet_samples(packet)
+            .map_err(errors::codec)?;
+        target.check(samples * inner.decoder.channels())?;
+        target.write(py, &run::<T>(py, &mut inner, Decode(packet))?)?;
+        Ok(samples)
     }
 }
 
 #[pymethods]
 impl PyDecoder {
+    /// Of one or two channels in one stream, or of any layout.
     #[new]
-    fn new(rate: u32, channels: u8, complexity: u8, float_output: bool) -> PyResult<Self> {
-        let decoder = Decoder::new(rate, channels, complexity).map_err(errors::codec)?;
+    #[pyo3(signature = (rate, channels, complexity, float_output, streams=None))]
+    fn new(
+        rate: i64,
+        channels: i64,
+        complexity: i64,
+        float_output: bool,
+        streams: Option<(i64, i64, Vec<u8>)>,
+    ) -> PyResult<Self> {
+        let rate = settings::number("rate", rate)?;
+        let layout = match streams {
+            None => Layout::single(settings::number("channels", channels)?),
+            Some((streams, coupled, mapping)) => Ok(Layout {
+                family: 255,
+                streams: settings::number("streams", streams)?,
+                coupled: settings::number("coupled", coupled)?,
+                mapping,
+            }),
+        };
+        let decoder = layout
+            .and_then(|layout| Decoder::of(rate, &layout))
+            .and_then(|mut decoder| {
+                decoder.set("complexity", Value::Number(complexity))?;
+                Ok(decoder)
+            })
+            .map_err(errors::codec)?;
         Ok(Self {
             inner: Mutex::new(Inner {
                 decoder,
                 dred: None,
                 concealer: None,
-                complexity,
+                complexity: settings::number("complexity", complexity)?,
             }),
             float: float_output,
         })
     }
 
+    fn update(&self, changes: &Bound<'_, PyDict>) -> PyResult<()> {
+        let changes = settings::each(changes)?;
+        let mut inner = errors::enter(&self.inner)?;
+        // On another one first, so that nothing is changed when one of them is refused.
+        let mut changed = inner.decoder.clone();
+        let mut complexity = inner.complexity;
+        for (name, value) in &changes {
+            let value = value.as_value();
+            changed.set(name, value).map_err(errors::codec)?;
+            if let ("complexity", Value::Number(number)) = (name.as_str(), value) {
+                complexity = settings::number("complexity", number)?;
+            }
+        }
+        inner.decoder = changed;
+        if inner.complexity != complexity {
+            inner.complexity = complexity;
+            inner.concealer = inner.continued().map_err(errors::codec)?;
+        }
+        Ok(())
+    }
+
+    fn copy(&self) -> PyResult<Self> {
+        let inner = errors::enter(&self.inner)?;
+        let inner = Inner {
+            decoder: inner.decoder.clone(),
+            dred: None,
+            concealer: inner.continued().map_err(errors::codec)?,
+            complexity: inner.complexity,
+        };
+        Ok(Self {
+            inner: Mutex::new(inner),
+            float: self.float,
+        })
+    }
+
+    #[getter]
+    fn final_range(&self) -> PyResult<u32> {
+        let mut inner = errors::enter(&self.inner)?;
+        inner.decoder.final_range().map_err(errors::codec)
+    }
+
+    #[getter]
+    fn last_packet_samples(&self) -> PyResult<usize> {
+        let mut inner = errors::enter(&self.inner)?;
+        inner.decoder.last_packet_samples().map_err(errors::codec)
+    }
+
+    #[getter]
+    fn bandwidth(&self) -> PyResult<Option<&'static str>> {
+        let mut inner = errors::enter(&self.inner)?;
+        inner.decoder.bandwidth().map_err(errors::codec)
+    }
+
     fn decode<'py>(&self, py: Python<'py>, packet: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         self.work(py, Decode(packet))
+    }
+
+    fn decode_into(
+        &self,
+        py: Python<'_>,
+        packet: &[u8],
+        out: &Bound<'_, PyAny>,
+    ) -> PyResult<usize> {
+        if self.float {
+            self.decode_to::<f32>(py, packet, out, "float32 samples")
+        } else {
+            self.decode_to::<i16>(py, packet, out, "int16 samples")
+        }
+    }
+
+    fn decode_many<'py>(
+        &self,
+        py: Python<'py>,
+        packets: Vec<PyBackedBytes>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        self.work(py, DecodeMany(packets))
     }
 
     fn decode_fec<'py>(&self, py: Python<'py>, packet: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
@@ -202,10 +360,8 @@ impl PyDecoder {
     }
 
     fn set_gain_q8(&self, gain: i16) -> PyResult<()> {
-        errors::enter(&self.inner)?
-            .decoder
-            .set_gain_q8(gain)
-            .map_err(errors::codec)
+        let mut inner = errors::enter(&self.inner)?;
+        inner.decoder.set_gain_q8(gain).map_err(errors::codec)
     }
 
     fn reset(&self) -> PyResult<()> {

@@ -14,6 +14,7 @@ mod ogg;
 mod packet;
 mod pcm;
 mod playout;
+mod settings;
 
 use pyo3::prelude::*;
 

@@ -23,7 +23,12 @@ from typing import Self
 from opuscule.archive.info import RecordingInfo, check_name
 from opuscule.archive.layout import IndexBuilder
 from opuscule.archive.store import check_metadata, ensure_archive, sync, write_recording
-from opuscule.errors import ArchiveError, InvalidArgumentError, RecordingExistsError
+from opuscule.errors import (
+    ArchiveError,
+    InvalidArgumentError,
+    RecordingExistsError,
+    UnsupportedFormatError,
+)
 from opuscule.packets import Gap, Packet, StreamFormat
 
 if sys.platform != "win32":
@@ -46,11 +51,17 @@ class RecordingWriter:
     Raises:
         InvalidArgumentError: the name is not valid.
         RecordingExistsError: there is one of that name.
+        UnsupportedFormatError: its packets hold several Opus streams.
         NotAnArchiveError, MissingExtraError, OSError: see :func:`ensure_archive`.
     """
 
     def __init__(self, archive: str | os.PathLike[str], name: str, form: StreamFormat) -> None:
         check_name(name)
+        if not form.is_single:
+            raise UnsupportedFormatError(
+                f"the stream has {form.channels} channels in {form.streams} Opus streams (mapping"
+                f" family {form.mapping_family}); archives hold mono and stereo"
+            )
         self._made_archive = not Path(archive, "zarr.json").exists()
         self._root = ensure_archive(archive)
         self.name = name

@@ -23,9 +23,13 @@ def encode(
     target: Annotated[
         Path | None, typer.Argument(help="The file to write; SOURCE with .opus if left out.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="'voice' or 'archive'.")] = "voice",
+    preset: Annotated[
+        str,
+        typer.Option(help="'archive', 'deep', 'music', 'voice', 'voice_lossy' or 'voice_low_cpu'."),
+    ] = "voice",
     bitrate: Annotated[
-        int | None, typer.Option(help="Bits a second, 500 to 512000; the preset's if left out.")
+        int | None,
+        typer.Option(help="Bits a second, 500 to 750000 a channel; the preset's if left out."),
     ] = None,
     frame_ms: Annotated[float, typer.Option(help="Audio per packet, 2.5 to 120 ms.")] = 20,
     rate: int | None = rate_option,

@@ -11,32 +11,43 @@ on two threads use two cores.
 
 from opuscule._native import libopus_version, packet_duration
 from opuscule.codec.concealment import Concealed, ConcealedSpan, Means
-from opuscule.codec.decoder import Decoder
+from opuscule.codec.decoder import Decoder, DecoderSettings
 from opuscule.codec.encoder import Encoder
 from opuscule.codec.pcm import Buffer, Pcm, as_pcm
 from opuscule.codec.settings import (
     ARCHIVE,
+    DEEP,
+    MUSIC,
     PRESETS,
     VOICE,
+    VOICE_LOSSY,
+    VOICE_LOW_CPU,
     Application,
+    Bandwidth,
     EncoderSettings,
     SettingsOverrides,
     Signal,
     preset_settings,
 )
-from opuscule.codec.stream import StreamEncoder
+from opuscule.codec.stream import StreamEncoder, is_dtx
 from opuscule.packets import SAMPLE_BYTES, SampleFormat
 
 __all__ = [
     "ARCHIVE",
+    "DEEP",
+    "MUSIC",
     "PRESETS",
     "SAMPLE_BYTES",
     "VOICE",
+    "VOICE_LOSSY",
+    "VOICE_LOW_CPU",
     "Application",
+    "Bandwidth",
     "Buffer",
     "Concealed",
     "ConcealedSpan",
     "Decoder",
+    "DecoderSettings",
     "Encoder",
     "EncoderSettings",
     "Means",
@@ -46,6 +57,7 @@ __all__ = [
     "Signal",
     "StreamEncoder",
     "as_pcm",
+    "is_dtx",
     "libopus_version",
     "packet_duration",
     "preset_settings",

@@ -3,15 +3,15 @@
 from typing import Unpack
 
 from opuscule.codec.encoder import Encoder
-from opuscule.codec.pcm import TYPE_CODES, Buffer, Pcm, check_sample_format
+from opuscule.codec.pcm import TYPE_CODES, Buffer, check_sample_format
 from opuscule.codec.settings import EncoderSettings, SettingsOverrides
 from opuscule.errors import InvalidArgumentError
 from opuscule.packets import SAMPLE_BYTES, Packet, SampleFormat
 from opuscule.units import to_media_samples
 
-__all__ = ["StreamEncoder"]
+__all__ = ["StreamEncoder", "is_dtx"]
 
-_MAX_FRAME_MS = 120
+_FRAMES_MS = (2.5, 5, 10, 20, 40, 60, 80, 100, 120)
 
 
 class StreamEncoder:
@@ -22,14 +22,18 @@ class StreamEncoder:
 
     Args:
         rate: input rate, an Opus rate.
-        channels: 1 or 2.
-        frame_ms: audio per packet: 2.5, 5, 10, 20, 40, 60, 80, 100 or 120.
+        channels: as for :class:`Encoder`.
+        frame_ms: audio per packet: 2.5, 5, 10, 20, 40, 60, 80, 100 or 120; None for the preset's.
         sample_format: what chunks of plain bytes hold.
+        leave_out_dtx: whether packets that need not be sent (:func:`is_dtx`) are left out: media
+            time then skips them, and the sequence numbers do not, which is how a receiver knows a
+            pause from a loss.
+        mapping_family: as for :class:`Encoder`.
         preset: as for :class:`Encoder`.
         overrides: as for :class:`Encoder`.
 
     Raises:
-        InvalidArgumentError: a value is out of its range.
+        InvalidArgumentError: a value is out of its range, or settings do not go together.
     """
 
     def __init__(
@@ -37,27 +41,38 @@ class StreamEncoder:
         rate: int = 16_000,
         channels: int = 1,
         *,
-        frame_ms: float = 20,
+        frame_ms: float | None = None,
         sample_format: SampleFormat = "int16",
+        leave_out_dtx: bool = False,
+        mapping_family: int | None = None,
         preset: str | EncoderSettings = "voice",
         **overrides: Unpack[SettingsOverrides],
     ) -> None:
         check_sample_format(sample_format)
-        if not 2.5 <= frame_ms <= _MAX_FRAME_MS:
-            raise InvalidArgumentError(f"frame_ms is {frame_ms}; expected 2.5 to 120")
-        self.encoder = Encoder(rate, channels, preset=preset, **overrides)
+        self.encoder = Encoder(
+            rate, channels, mapping_family=mapping_family, preset=preset, **overrides
+        )
         self.format = self.encoder.format
         self.sample_format: SampleFormat = sample_format
+        self._leave_out_dtx = leave_out_dtx
         self._value_bytes = SAMPLE_BYTES[sample_format] * channels
-        frame_samples = round(frame_ms * rate / 1000)
-        self._frame_bytes = frame_samples * self._value_bytes
-        self._duration_samples = to_media_samples(frame_samples, rate)
+        self._frame(self.encoder.settings.frame_ms if frame_ms is None else frame_ms)
         self._rest = b""
         self._input_samples = 0
+        self._time_samples = 0
         self._sequence = 0
         self._finished = False
-        # A frame length that libopus has not is refused here rather than at the first full frame.
-        Encoder(rate, channels, preset=self.encoder.settings).encode(self._view(self._frame_bytes))
+
+    def _frame(self, frame_ms: float) -> None:
+        if frame_ms not in _FRAMES_MS:
+            nearest = sorted(_FRAMES_MS, key=lambda length: abs(length - frame_ms))[:2]
+            raise InvalidArgumentError(
+                f"frame_ms is {frame_ms}; Opus packets hold {', '.join(map(str, _FRAMES_MS))} ms,"
+                f" the nearest of which are {nearest[0]} and {nearest[1]}"
+            )
+        self._frame_samples = round(frame_ms * self.encoder.rate / 1000)
+        self._frame_bytes = self._frame_samples * self._value_bytes
+        self._duration_samples = to_media_samples(self._frame_samples, self.encoder.rate)
 
     @property
     def end_samples(self) -> int:
@@ -72,8 +87,27 @@ class StreamEncoder:
         """The sequence number that the next packet will have."""
         return self._sequence
 
+    def update(
+        self, *, frame_ms: float | None = None, **changes: Unpack[SettingsOverrides]
+    ) -> None:
+        """Change settings, or the length of packets, from the next packet on.
+
+        Raises:
+            InvalidArgumentError: as for :meth:`Encoder.update`; nothing was changed.
+        """
+        before = self._frame_samples
+        if frame_ms is not None:
+            self._frame(frame_ms)
+        try:
+            self.encoder.update(**changes)
+        except InvalidArgumentError:
+            self._frame(before * 1000 / self.encoder.rate)
+            raise
+
     def push(self, chunk: Buffer) -> list[Packet]:
         """Take a chunk of interleaved samples; return the packets that became full.
+
+        A large chunk is the fastest: the GIL is released once, and the loop is not Python's.
 
         Raises:
             InvalidArgumentError: the chunk's own sample type is not ``sample_format``, or the
@@ -89,12 +123,10 @@ class StreamEncoder:
             )
         data = self._rest + view.tobytes()
         used = len(data) - len(data) % self._frame_bytes
+        packets = self._encode(data[:used])
         self._rest = data[used:]
         self._input_samples += used // self._value_bytes
-        return [
-            self._encode(data[at : at + self._frame_bytes])
-            for at in range(0, used, self._frame_bytes)
-        ]
+        return packets
 
     def finish(self) -> list[Packet]:
         """Encode what is left, padded until every sample has left the encoder's look-ahead.
@@ -111,18 +143,29 @@ class StreamEncoder:
             )
         self._finished = True
         self._input_samples += len(self._rest) // self._value_bytes
+        missing = self.end_samples - self._time_samples
+        frames = -(-missing // self._duration_samples)
+        return self._encode(self._rest.ljust(frames * self._frame_bytes, b"\0"))
+
+    def _encode(self, frames: bytes) -> list[Packet]:
+        if not frames:
+            return []
+        pcm = memoryview(frames).cast(TYPE_CODES[self.sample_format])
         packets = []
-        while self._sequence * self._duration_samples < self.end_samples:
-            packets.append(self._encode(self._rest.ljust(self._frame_bytes, b"\0")))
-            self._rest = b""
+        for data in self.encoder.encode_frames(pcm, self._frame_samples):
+            if not (self._leave_out_dtx and is_dtx(data)):
+                packets.append(
+                    Packet(self._sequence, self._time_samples, self._duration_samples, data)
+                )
+                self._sequence += 1
+            self._time_samples += self._duration_samples
         return packets
 
-    def _encode(self, frame: bytes) -> Packet:
-        data = self.encoder.encode(memoryview(frame).cast(TYPE_CODES[self.sample_format]))
-        sequence = self._sequence
-        self._sequence += 1
-        time_samples = sequence * self._duration_samples
-        return Packet(sequence, time_samples, self._duration_samples, data)
 
-    def _view(self, size: int) -> Pcm:
-        return memoryview(bytes(size)).cast(TYPE_CODES[self.sample_format])
+def is_dtx(packet: bytes) -> bool:
+    """Whether a packet of one stream says no more than that a pause goes on, and need not be sent.
+
+    libopus says so by a packet of one or two bytes; every 400 ms of a pause a longer one renews the
+    background noise.
+    """
+    return 1 <= len(packet) <= 2

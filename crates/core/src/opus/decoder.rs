@@ -1,7 +1,8 @@
-//! One Opus stream's decoder, with plain concealment and in-band FEC.
+//! A decoder of one Opus stream or of several, with plain concealment and in-band FEC.
 
-use super::raw::{self, Control, RawDecoder, Sample};
-use super::{Error, MAX_PACKET_MS, check_format};
+use super::raw::{self, Query, RawDecoder, Sample};
+use super::settings::{self, Value, bandwidth_word};
+use super::{Error, Layout, MAX_PACKET_MS, check_rate};
 use crate::MEDIA_RATE;
 use crate::packet::{self, Mode, Toc};
 
@@ -9,31 +10,36 @@ use crate::packet::{self, Mode, Toc};
 ///
 /// `complexity` is spent on what is missing and on enhancement: from 5 on concealment is neural
 /// (and DRED works), from 6 on speech is enhanced (LACE, NoLACE) and output no longer becomes
-/// independent of where decoding began.
+/// independent of where decoding began. A clone continues on its own from where this one is.
+#[derive(Clone)]
 pub struct Decoder {
     pub(super) raw: RawDecoder,
     rate: u32,
-    channels: u8,
     /// The last packet was CELT, on which libopus builds no FEC: it conceals and says nothing.
     after_celt: bool,
 }
 
 impl Decoder {
+    /// Of one stream with one or two channels.
+    ///
     /// # Errors
     /// [`Error::Argument`] when rate, channels or complexity (0 to 10) are out of range.
     pub fn new(rate: u32, channels: u8, complexity: u8) -> Result<Self, Error> {
-        check_format(rate, channels)?;
-        if complexity > 10 {
-            return Err(Error::argument(format!(
-                "complexity is {complexity}; expected 0 to 10"
-            )));
-        }
-        let mut raw = RawDecoder::new(rate, channels)?;
-        raw.set(Control::COMPLEXITY, complexity.into())?;
+        let mut decoder = Self::of(rate, &Layout::single(channels)?)?;
+        decoder.set("complexity", i32::from(complexity))?;
+        Ok(decoder)
+    }
+
+    /// Of any layout, with complexity 0.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when the rate is none of libopus's or the layout contradicts itself.
+    pub fn of(rate: u32, layout: &Layout) -> Result<Self, Error> {
+        check_rate(rate)?;
+        layout.check()?;
         Ok(Self {
-            raw,
+            raw: RawDecoder::new(rate, layout)?,
             rate,
-            channels,
             after_celt: false,
         })
     }
@@ -47,7 +53,23 @@ impl Decoder {
     /// Output channels, interleaved.
     #[must_use]
     pub fn channels(&self) -> usize {
-        self.channels.into()
+        self.raw.channels()
+    }
+
+    /// Whether packets hold one stream, which alone can have FEC and DRED here.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.raw.is_single()
+    }
+
+    /// Changes `complexity` (0 to 10), `gain_q8` (1/256 dB), `phase_inversion` (0, 1) or
+    /// `bandwidth_extension` (0, 1) from the next packet on.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when there is none of that name or the value is out of its range.
+    pub fn set<'a>(&mut self, name: &str, value: impl Into<Value<'a>>) -> Result<(), Error> {
+        let (control, value) = settings::for_decoder(name, value.into())?;
+        self.raw.set(control, value)
     }
 
     /// Applies a gain in 1/256 dB (RFC 7845 §5.1, output gain).
@@ -55,7 +77,32 @@ impl Decoder {
     /// # Errors
     /// [`Error::Codec`] should libopus refuse.
     pub fn set_gain_q8(&mut self, gain: i16) -> Result<(), Error> {
-        self.raw.set(Control::GAIN, gain.into())
+        self.set("gain_q8", i32::from(gain))
+    }
+
+    /// The range coder's state after the last packet: that of the encoder that made it.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] should libopus refuse.
+    pub fn final_range(&mut self) -> Result<u32, Error> {
+        self.raw.get(Query::FINAL_RANGE).map(i32::cast_unsigned)
+    }
+
+    /// Samples per channel of the last packet, or of what was concealed for it; 0 before any.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] should libopus refuse.
+    pub fn last_packet_samples(&mut self) -> Result<usize, Error> {
+        let samples = self.raw.get(Query::LAST_PACKET_DURATION)?;
+        Ok(usize::try_from(samples).unwrap_or(0))
+    }
+
+    /// The bandwidth of the last packet, of the first stream; none before any.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] should libopus refuse.
+    pub fn bandwidth(&mut self) -> Result<Option<&'static str>, Error> {
+        self.raw.get(Query::BANDWIDTH).map(bandwidth_word)
     }
 
     /// Forgets all that was decoded.
@@ -89,20 +136,58 @@ impl Decoder {
     pub fn decode<T: Sample>(&mut self, packet: &[u8], out: &mut Vec<T>) -> Result<usize, Error> {
         let samples = self.packet_samples(packet)?;
         let decoded = self.append(samples, out, |raw, room| {
-            // libopus does not say which rule was broken.
-            raw.decode(Some(packet), room, false)
-                .map_err(|error| packet::parse(packet).map_or_else(not_a_packet, |_| error))
+            // libopus does not say which rule was broken. The packets of several streams begin with
+            // self-delimited ones, which this parser is not for.
+            let single = raw.is_single();
+            raw.decode(Some(packet), room, false).map_err(|error| {
+                if single {
+                    packet::parse(packet).map_or_else(not_a_packet, |_| error)
+                } else {
+                    error
+                }
+            })
         })?;
         self.after_celt = Toc(packet[0]).mode() == Mode::Celt;
         Ok(decoded)
     }
 
+    /// Decodes packets one after the other, appending to `out`; returns the samples per channel.
+    ///
+    /// # Errors
+    /// [`Error::Packet`] with the place of the first that is no Opus packet. Of one stream's packets
+    /// none is decoded then.
+    pub fn decode_many<T: Sample>(
+        &mut self,
+        packets: &[impl AsRef<[u8]>],
+        out: &mut Vec<T>,
+    ) -> Result<usize, Error> {
+        let at = |place: usize| {
+            move |error| match error {
+                Error::Packet(text) => Error::Packet(format!("packet {place}: {text}")),
+                other => other,
+            }
+        };
+        let mut samples = 0;
+        for (place, packet) in packets.iter().enumerate() {
+            let packet = packet.as_ref();
+            samples += self.packet_samples(packet).map_err(at(place))?;
+            if self.raw.is_single() {
+                packet::parse(packet).map_err(|error| at(place)(not_a_packet(error)))?;
+            }
+        }
+        out.reserve(samples * self.channels());
+        for (place, packet) in packets.iter().enumerate() {
+            self.decode(packet.as_ref(), out).map_err(at(place))?;
+        }
+        Ok(samples)
+    }
+
     /// Samples per channel that `next`'s in-band FEC can rebuild: its first frame's length before
     /// it, or 0 when it carries none, or when what was decoded last was CELT: libopus takes up FEC
-    /// only after SILK.
+    /// only after SILK. Of several streams none is told, and so none is used.
     #[must_use]
     pub fn fec_samples(&self, next: &[u8]) -> usize {
-        if !self.after_celt && raw::has_lbrr(next) {
+        if self.raw.is_single() && !self.after_celt && raw::has_lbrr(next) {
             raw::samples_per_frame(next, self.rate)
         } else {
             0

@@ -1,120 +1,107 @@
-//! One Opus stream's encoder.
+//! An encoder of one Opus stream, or of several in one packet.
 
-use opusic_sys as sys;
+use super::raw::{Query, RawEncoder, Sample};
+use super::settings::{EncoderSettings, Setting, bandwidth_word};
+use super::{Error, Layout, check_rate};
 
-use super::raw::{Control, RawEncoder, Sample};
-use super::{Error, check_format};
-
-/// Room for any packet that the encoder makes: 120 ms are six frames of at most 1275 bytes, and the
-/// header of a code-3 packet (RFC 6716 §3.2.5).
+/// Room for any packet that an encoder of one stream makes: 120 ms are six frames of at most 1275
+/// bytes, and the header of a code-3 packet (RFC 6716 §3.2.5).
 pub const MAX_ENCODED_BYTES: usize = 6 * 1275 + 16;
 
-/// What the encoder optimises for (RFC 6716 §2.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Application {
-    /// Speech, intelligible above all.
-    Voip,
-    /// Anything, faithful above all.
-    Audio,
-    /// 5 ms look-ahead less, CELT only.
-    LowDelay,
-}
+/// The packet lengths that libopus makes, in units of 2.5 ms, the shortest (RFC 6716 §2.1.4).
+const FRAME_UNITS: [usize; 9] = [1, 2, 4, 8, 16, 24, 32, 40, 48];
 
-/// What kind of sound the encoder is told to expect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signal {
-    /// It decides for itself.
-    Auto,
-    /// Speech.
-    Voice,
-    /// Music.
-    Music,
-}
-
-/// An encoder's settings; [`Encoder::new`] checks them all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncoderConfig {
-    /// Input rate in Hz: one of [`super::RATES`].
-    pub rate: u32,
-    /// 1 or 2, interleaved.
-    pub channels: u8,
-    /// What to optimise for.
-    pub application: Application,
-    /// Bits a second, 500 to 512 000.
-    pub bitrate: u32,
-    /// Work spent, 0 to 10.
-    pub complexity: u8,
-    /// Variable bit rate.
-    pub vbr: bool,
-    /// In-band FEC: a coarse copy of the frame before, worth its bits from 24 kb/s on.
-    pub fec: bool,
-    /// Loss to be ready for, 0 to 100 %.
-    pub loss_percent: u8,
-    /// Near-empty packets in silence.
-    pub dtx: bool,
-    /// Deep redundancy, 0 (none) to 1040 ms.
-    pub dred_ms: u16,
-    /// What to expect.
-    pub signal: Signal,
-}
-
-/// Encodes frames of PCM to packets.
+/// Encodes frames of PCM to packets. A clone continues on its own from where this one is.
+#[derive(Clone)]
 pub struct Encoder {
     raw: RawEncoder,
-    config: EncoderConfig,
+    rate: u32,
+    layout: Layout,
+    settings: EncoderSettings,
     lookahead: u32,
 }
 
-fn within(name: &str, value: u32, low: u32, high: u32) -> Result<i32, Error> {
-    if !(low..=high).contains(&value) {
-        return Err(Error::argument(format!(
-            "{name} is {value}; expected {low} to {high}"
-        )));
-    }
-    Ok(value.cast_signed())
-}
-
 impl Encoder {
+    /// Of `channels` by mapping family 0 (1 or 2), 1 (1 to 8, surround in Vorbis order) or 255 (1 to
+    /// 255, each for itself).
+    ///
     /// # Errors
-    /// [`Error::Argument`] when a setting is out of its range.
-    pub fn new(config: EncoderConfig) -> Result<Self, Error> {
-        check_format(config.rate, config.channels)?;
-        let application = match config.application {
-            Application::Voip => sys::OPUS_APPLICATION_VOIP,
-            Application::Audio => sys::OPUS_APPLICATION_AUDIO,
-            Application::LowDelay => sys::OPUS_APPLICATION_RESTRICTED_LOWDELAY,
+    /// [`Error::Argument`] when rate or channels are none of libopus's, or settings do not go
+    /// together.
+    pub fn new(
+        rate: u32,
+        channels: u8,
+        family: u8,
+        settings: EncoderSettings,
+    ) -> Result<Self, Error> {
+        check_rate(rate)?;
+        let most = match family {
+            0 => 2,
+            1 => 8,
+            255 => 255,
+            _ => {
+                return Err(Error::argument(format!(
+                    "mapping_family is {family}; expected 0, 1 or 255"
+                )));
+            }
         };
-        let signal = match config.signal {
-            Signal::Auto => sys::OPUS_AUTO,
-            Signal::Voice => sys::OPUS_SIGNAL_VOICE,
-            Signal::Music => sys::OPUS_SIGNAL_MUSIC,
+        if !(1..=most).contains(&channels) {
+            return Err(Error::argument(format!(
+                "channels is {channels}; mapping family {family} has 1 to {most}"
+            )));
+        }
+        let application = settings.get(Setting::Application);
+        let (mut raw, layout) = if family == 0 || channels == 1 || (family == 1 && channels == 2) {
+            let layout = Layout {
+                family,
+                ..Layout::single(channels)?
+            };
+            settings.check(rate, &layout)?;
+            (RawEncoder::single(rate, channels, application)?, layout)
+        } else {
+            RawEncoder::surround(rate, channels, family, application)?
         };
-        let bitrate = within("bitrate", config.bitrate, 500, 512_000)?;
-        let complexity = within("complexity", config.complexity.into(), 0, 10)?;
-        let loss = within("loss_percent", config.loss_percent.into(), 0, 100)?;
-        let dred = within("dred_ms", config.dred_ms.into(), 0, 1040)?;
-        let mut raw = RawEncoder::new(config.rate, config.channels, application)?;
-        raw.set(Control::BITRATE, bitrate)?;
-        raw.set(Control::COMPLEXITY, complexity)?;
-        raw.set(Control::VBR, config.vbr.into())?;
-        raw.set(Control::FEC, config.fec.into())?;
-        raw.set(Control::LOSS_PERCENT, loss)?;
-        raw.set(Control::DTX, config.dtx.into())?;
-        raw.set(Control::SIGNAL, signal)?;
-        // libopus counts it in units of 10 ms.
-        raw.set(Control::DRED_DURATION, dred / 10)?;
-        let lookahead = raw.lookahead()?;
+        settings.check(rate, &layout)?;
+        tell(&mut raw, &layout, &settings)?;
+        let lookahead = raw.get(Query::LOOKAHEAD)?.cast_unsigned();
         Ok(Self {
             raw,
-            config,
+            rate,
+            layout,
+            settings,
             lookahead,
         })
     }
 
+    /// Changes settings from the next frame on.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when they do not go together, or the application is another one: the
+    /// look-ahead depends on it. Nothing is changed then.
+    pub fn update(&mut self, settings: EncoderSettings) -> Result<(), Error> {
+        let fixed = Setting::Application;
+        if settings.get(fixed) != self.settings.get(fixed) {
+            return Err(Error::argument(
+                "the application cannot change while encoding: the look-ahead depends on it; make \
+                 another encoder",
+            ));
+        }
+        settings.check(self.rate, &self.layout)?;
+        tell(&mut self.raw, &self.layout, &settings)?;
+        self.settings = settings;
+        Ok(())
+    }
+
     /// The settings that it runs with.
     #[must_use]
-    pub fn config(&self) -> &EncoderConfig {
-        &self.config
+    pub fn settings(&self) -> &EncoderSettings {
+        &self.settings
+    }
+
+    /// How the channels lie in streams.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Samples at the encoder's own rate by which the decoded audio lags the input.
@@ -123,27 +110,104 @@ impl Encoder {
         self.lookahead
     }
 
-    /// Encodes one frame: 2.5, 5, 10, 20, 40, 60, 80, 100 or 120 ms of interleaved samples.
-    /// Returns the packet's length in `out`, which needs [`MAX_ENCODED_BYTES`].
+    /// Room for any packet that it makes.
+    #[must_use]
+    pub fn max_packet_bytes(&self) -> usize {
+        MAX_ENCODED_BYTES * usize::from(self.layout.streams)
+    }
+
+    /// The range coder's state after the last frame, which a decoder of the packet must arrive at.
     ///
     /// # Errors
-    /// [`Error::Argument`] when `pcm` is not exactly one frame.
-    pub fn encode<T: Sample>(&mut self, pcm: &[T], out: &mut [u8]) -> Result<usize, Error> {
-        let channels = usize::from(self.config.channels);
-        let samples = pcm.len() / channels;
-        // In units of 2.5 ms, the shortest frame (RFC 6716 §2.1.4).
-        let unit = (self.config.rate / 400) as usize;
+    /// [`Error::Codec`] should libopus refuse.
+    pub fn final_range(&mut self) -> Result<u32, Error> {
+        self.raw.get(Query::FINAL_RANGE).map(i32::cast_unsigned)
+    }
+
+    /// Whether the last frame lay in a pause: its packet need not be sent (DTX).
+    ///
+    /// # Errors
+    /// [`Error::Codec`] should libopus refuse.
+    pub fn in_dtx(&mut self) -> Result<bool, Error> {
+        self.raw.in_dtx()
+    }
+
+    /// The bandwidth of the last frame, of the first stream, in the word that sets it.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] should libopus refuse.
+    pub fn bandwidth(&mut self) -> Result<Option<&'static str>, Error> {
+        self.raw.get(Query::BANDWIDTH).map(bandwidth_word)
+    }
+
+    /// Samples per channel of one frame of `pcm`.
+    fn frame_samples(&self, values: usize) -> Result<usize, Error> {
+        let channels = self.layout.channels();
+        let samples = values / channels;
+        let unit = (self.rate / 400) as usize;
         let units = samples / unit;
-        let whole = pcm.len() == units * unit * channels;
-        if !whole || ![1, 2, 4, 8, 16, 24, 32, 40, 48].contains(&units) {
+        if values == units * unit * channels && FRAME_UNITS.contains(&units) {
+            return Ok(samples);
+        }
+        let below = FRAME_UNITS.iter().rfind(|&&fits| fits * unit <= samples);
+        let above = FRAME_UNITS.iter().find(|&&fits| fits * unit > samples);
+        let nearest: Vec<String> = [below, above]
+            .into_iter()
+            .flatten()
+            .map(|fits| (fits * unit).to_string())
+            .collect();
+        Err(Error::argument(format!(
+            "a frame of {values} values ({channels} channel(s), {} Hz) was given; expected 2.5, 5, \
+             10, 20, 40, 60, 80, 100 or 120 ms, which is {unit} to {} samples a channel; the \
+             nearest: {}",
+            self.rate,
+            unit * 48,
+            nearest.join(" or ")
+        )))
+    }
+
+    /// Encodes one frame: 2.5, 5, 10, 20, 40, 60, 80, 100 or 120 ms of interleaved samples.
+    /// Returns the packet's length in `out`, which needs [`Self::max_packet_bytes`].
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when `pcm` is not exactly one frame, or `out` too small: libopus would
+    /// squeeze the packet into it.
+    pub fn encode<T: Sample>(&mut self, pcm: &[T], out: &mut [u8]) -> Result<usize, Error> {
+        let samples = self.frame_samples(pcm.len())?;
+        let (room, needed) = (out.len(), self.max_packet_bytes());
+        if room < needed {
             return Err(Error::argument(format!(
-                "a frame of {} values ({channels} channel(s), {} Hz) was given; expected 2.5, 5, \
-                 10, 20, 40, 60, 80, 100 or 120 ms, which is {unit} to {} samples a channel",
-                pcm.len(),
-                self.config.rate,
-                unit * 48
+                "out has {room} bytes; a packet may need {needed}"
             )));
         }
-        self.raw.encode(pcm, samples, out)
+        self.raw.encode(pcm, samples, &mut out[..needed])
     }
+
+    /// Encodes `pcm` in frames of `frame_samples` per channel, handing each packet to `sink`; what
+    /// is left over at the end is not encoded.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when libopus has no such frame; nothing is encoded then.
+    pub fn encode_frames<T: Sample>(
+        &mut self,
+        pcm: &[T],
+        frame_samples: usize,
+        mut sink: impl FnMut(&[u8]),
+    ) -> Result<(), Error> {
+        let values = frame_samples * self.layout.channels();
+        self.frame_samples(values)?;
+        let mut out = vec![0; self.max_packet_bytes()];
+        for frame in pcm.chunks_exact(values) {
+            let bytes = self.raw.encode(frame, frame_samples, &mut out)?;
+            sink(&out[..bytes]);
+        }
+        Ok(())
+    }
+}
+
+fn tell(raw: &mut RawEncoder, layout: &Layout, settings: &EncoderSettings) -> Result<(), Error> {
+    for (control, value) in settings.controls(layout.is_single()) {
+        raw.set(control, value)?;
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use opuscule_core::opus::{Application, Encoder, EncoderConfig, MAX_ENCODED_BYTES, Signal};
+use opuscule_core::opus::{Encoder, EncoderSettings, MAX_ENCODED_BYTES, Value};
 use proptest::prelude::*;
 
 /// Samples of a packet at 48 kHz.
@@ -30,21 +30,22 @@ pub fn packets_with_dred() -> &'static [Vec<u8>] {
     PACKETS.get_or_init(|| encode(false, 500))
 }
 
-fn encode(fec: bool, dred_ms: u16) -> Vec<Vec<u8>> {
-    let mut encoder = Encoder::new(EncoderConfig {
-        rate: 16_000,
-        channels: 1,
-        application: Application::Voip,
-        bitrate: 32_000,
-        complexity: 2,
-        vbr: true,
-        fec,
-        loss_percent: 20,
-        dtx: false,
-        dred_ms,
-        signal: Signal::Voice,
+fn encode(fec: bool, dred_ms: i32) -> Vec<Vec<u8>> {
+    let settings = [
+        ("application", Value::from("voip")),
+        ("bitrate", 32_000.into()),
+        ("complexity", 2.into()),
+        ("fec", fec.into()),
+        ("loss_percent", 20.into()),
+        ("dred_ms", dred_ms.into()),
+        ("signal", "voice".into()),
+    ]
+    .into_iter()
+    .try_fold(EncoderSettings::default(), |settings, (name, value)| {
+        settings.with(name, value)
     })
     .unwrap();
+    let mut encoder = Encoder::new(16_000, 1, 0, settings).unwrap();
     let pcm: Vec<i16> = (0..16_000_i32)
         .map(|n| ((n * (100 + n / 3000)) % 16_000 - 8_000) * (n % 4000) / 4000)
         .map(|value| i16::try_from(value).unwrap())

@@ -11,7 +11,32 @@ use pyo3::types::PyBytes;
 use super::{header_error, writing_error};
 use crate::errors::enter;
 
-/// A writer of one Ogg Opus stream, mono or stereo.
+/// Mapping family, streams, coupled streams and mapping (RFC 7845 §5.1.1).
+type Layout = (u8, u8, u8, Vec<u8>);
+
+/// Mono or stereo by family 0 unless there is a layout; checked where it is used.
+fn head(
+    channels: u8,
+    pre_skip_samples: u16,
+    input_rate: u32,
+    gain_q8: i16,
+    layout: Option<Layout>,
+) -> Head {
+    let (mapping_family, streams, coupled, mapping) =
+        layout.unwrap_or_else(|| (0, 1, channels.saturating_sub(1), (0..channels).collect()));
+    Head {
+        channels,
+        pre_skip_samples,
+        input_rate,
+        gain_q8,
+        mapping_family,
+        streams,
+        coupled,
+        mapping,
+    }
+}
+
+/// A writer of one Ogg Opus stream.
 #[pyclass(frozen, module = "opuscule._native")]
 pub(super) struct OggOpusWriter {
     writer: Mutex<Writer>,
@@ -23,7 +48,7 @@ impl OggOpusWriter {
     #[new]
     #[pyo3(signature = (
         serial, channels, pre_skip_samples, input_rate, gain_q8, vendor, comments, *,
-        start_granule=0, page_samples=PAGE_SAMPLES,
+        start_granule=0, page_samples=PAGE_SAMPLES, layout=None,
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -40,10 +65,11 @@ impl OggOpusWriter {
         comments: Vec<Vec<u8>>,
         start_granule: i64,
         page_samples: i64,
+        layout: Option<Layout>,
     ) -> PyResult<Self> {
         let refused = |error| header_error(&error);
-        let head =
-            Head::simple(channels, pre_skip_samples, input_rate, gain_q8).map_err(refused)?;
+        let head = head(channels, pre_skip_samples, input_rate, gain_q8, layout);
+        head.check().map_err(refused)?;
         let tags = Tags { vendor, comments };
         let (writer, headers) = Writer::new(serial, &head, &tags).map_err(refused)?;
         let writer = writer
@@ -57,6 +83,10 @@ impl OggOpusWriter {
 
     /// Goes on with a stream after its page `sequence`; it has no headers to give.
     #[staticmethod]
+    #[pyo3(signature = (
+        serial, channels, pre_skip_samples, sequence, start_granule, next_samples, last_packet,
+        page_samples, layout=None,
+    ))]
     #[expect(
         clippy::too_many_arguments,
         reason = "they are what a stream is and where it stands"
@@ -71,9 +101,11 @@ impl OggOpusWriter {
         next_samples: i64,
         last_packet: Option<&[u8]>,
         page_samples: i64,
+        layout: Option<Layout>,
     ) -> PyResult<Self> {
         let refused = |error| header_error(&error);
-        let head = Head::simple(channels, pre_skip_samples, 0, 0).map_err(refused)?;
+        let head = head(channels, pre_skip_samples, 0, 0, layout);
+        head.check().map_err(refused)?;
         let at = Resume {
             serial,
             sequence: sequence.wrapping_add(1),

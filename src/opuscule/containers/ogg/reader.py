@@ -246,9 +246,8 @@ class OggReader(OggLink):
     Raises:
         FormatError: the file is empty or not Ogg, or a header is wrong.
         TruncatedError: the file ends inside the headers.
-        UnsupportedFormatError: there is no Opus in it, more than two channels, or two Opus streams
-            run side by side. While iterating, after the packets before it: a second Opus stream is
-            chained to the first.
+        UnsupportedFormatError: there is no Opus in it, or two Opus streams run side by side. While
+            iterating, after the packets before it: a second Opus stream is chained to the first.
         InvalidArgumentError: no Opus stream has that serial number.
     """
 
@@ -280,13 +279,8 @@ def read_links(file: BinaryIO, *, serial: int | None = None) -> Iterator[OggLink
 
 
 def _stream_format(head: tuple[int, int, int, int, int, int, int, bytes]) -> StreamFormat:
-    channels, pre_skip, input_rate, gain, family, streams, _, mapping = head
-    if streams != 1 or mapping != bytes(range(channels)):
-        raise UnsupportedFormatError(
-            f"the file has {channels} channels in {streams} Opus streams (mapping family {family});"
-            " mono and stereo are read"
-        )
-    return StreamFormat(channels, pre_skip, input_rate, gain)
+    channels, pre_skip, input_rate, gain, family, streams, coupled, mapping = head
+    return StreamFormat(channels, pre_skip, input_rate, gain, family, streams, coupled, mapping)
 
 
 def _text(data: bytes) -> str:

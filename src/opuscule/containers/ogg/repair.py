@@ -95,7 +95,7 @@ def repair(
     Raises:
         FormatError: see :class:`OggReader`; or what was written is not what was read, which would
             be a defect of this library.
-        UnsupportedFormatError: there are streams of other kinds, or more than two channels.
+        UnsupportedFormatError: there are streams of other kinds.
         OSError: a file cannot be read or written.
     """
     found = []

@@ -67,7 +67,10 @@ class OggWriter:
     ) -> None:
         serial = secrets.randbits(32) if serial is None else serial
         _check("serial", serial, 0, 2**32 - 1)
-        _check("channels", stream_format.channels, 1, 2)
+        family = stream_format.mapping_family
+        _check("channels", stream_format.channels, 1, {0: 2, 1: 8}.get(family, 255))
+        _check("streams", stream_format.streams, 1, 255)
+        _check("coupled", stream_format.coupled, 0, stream_format.streams)
         _check("pre_skip_samples", stream_format.pre_skip_samples, 0, 2**16 - 1)
         _check("input_rate", stream_format.input_rate, 0, 2**32 - 1)
         _check("gain_q8", stream_format.gain_q8, -(2**15), 2**15 - 1)
@@ -83,6 +86,7 @@ class OggWriter:
             [_comment(name, value) for name, value in comments],
             start_granule=start_granule,
             page_samples=page_samples,
+            layout=_layout(stream_format),
         )
         self._begin(file, native, 0)
 
@@ -109,6 +113,7 @@ class OggWriter:
             comments,
             start_granule=max(0, link.start_granule),
             page_samples=page_samples,
+            layout=_layout(form),
         )
         return cls._made(file, native, 0)
 
@@ -161,6 +166,7 @@ class OggWriter:
             last.end_samples,
             packet,
             page_samples,
+            _layout(last.format),
         )
         file.seek(offset)
         file.write(whole)
@@ -242,6 +248,10 @@ def _last_page(file: BinaryIO, link: OggLink) -> tuple[int, int, int, bytes]:
     if page is None:
         raise FormatError(f"the page at byte {found[0]} was changed while the file was read")
     return *found, page
+
+
+def _layout(form: StreamFormat) -> tuple[int, int, int, bytes]:
+    return form.mapping_family, form.streams, form.coupled, form.mapping
 
 
 def _check(name: str, value: int, low: int, high: int) -> None:
