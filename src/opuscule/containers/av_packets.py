@@ -122,7 +122,9 @@ class AvReader:
             raise
 
     def _begin(self, caf: CafPackets | None) -> None:
-        opus = [s for s in self._container.streams.audio if s.codec_context.name == "opus"]
+        # A stream of a codec that FFmpeg does not know has no context, whatever its type says.
+        audio = self._container.streams.audio
+        opus = [s for s in audio if getattr(s.codec_context, "name", "") == "opus"]
         if not opus:
             raise UnsupportedFormatError(f"the {self._kind} file has no Opus in it")
         self._stream = stream = opus[0]
