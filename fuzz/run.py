@@ -6,7 +6,8 @@ libFuzzer itself. Where something is missing, that is said, and what can run is 
 targets (``python_targets.py``) need nothing else.
 
 What libFuzzer finds worth keeping goes to ``target/fuzz/corpus``; ``--keep`` adds the smallest set
-of it that reaches everything to ``fuzz/seeds``, which the tests of the core try on every run.
+of it that reaches everything to ``fuzz/seeds``, which the tests of the core try on every run. Seeds
+whose names begin with ``found-`` once broke an invariant, and stay.
 """
 
 import argparse
@@ -104,8 +105,10 @@ def fuzz(program: Path, name: str, arguments: argparse.Namespace) -> bool:
         smallest.mkdir(parents=True)
         merge = ("-merge=1", "-verbosity=0", f"-max_len={RUST[name]}")
         subprocess.run([program, *merge, smallest, seeds, corpus], capture_output=True, check=True)
-        shutil.rmtree(seeds)
-        shutil.copytree(smallest, seeds)
+        for seed in seeds.iterdir():
+            if not seed.name.startswith("found-"):
+                seed.unlink()
+        shutil.copytree(smallest, seeds, dirs_exist_ok=True)
     return True
 
 

@@ -107,7 +107,8 @@ pub enum SkipReason {
     InvalidPacket,
     /// The comments: lost, not what RFC 7845 §5.2 says, or longer than 16 MiB.
     Tags,
-    /// A granule position that no packets lead up to, though no page is missing; a gap follows.
+    /// A granule position that no packets lead up to, though no page is missing; a gap
+    /// follows, unless it would take media time beyond what can be counted.
     GranuleAhead,
     /// A granule position behind the packets' own durations; the packets were believed.
     GranuleBehind,

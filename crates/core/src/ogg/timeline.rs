@@ -130,7 +130,11 @@ impl Timeline {
             self.behind = 0;
         }
         if ahead > 0 {
-            if self.missing_pages == 0 && !self.missing_packets {
+            if expected.saturating_add(ahead) > MAX_GRANULE {
+                // One such position is refused as damage; several, each corrected back, add up.
+                skip(out, 0, SkipReason::GranuleAhead);
+                ahead = 0;
+            } else if self.missing_pages == 0 && !self.missing_packets {
                 skip(out, 0, SkipReason::GranuleAhead);
             } else if self.missing_pages > 0 && header.last && self.last_duration > 0 {
                 // This page's granule position is trimmed, so the gap seems shorter than it is; the
