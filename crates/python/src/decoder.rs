@@ -123,13 +123,7 @@ impl Work for ConcealGap<'_> {
             Some(concealer) => concealer,
             none => none.insert(Concealer::new(inner.decoder.rate(), complexity)?),
         };
-        // The packets of several streams have nothing for it, and are not parsed alike.
-        let following = if inner.decoder.is_single() {
-            self.following
-        } else {
-            &[]
-        };
-        let following: Vec<&[u8]> = following.iter().map(AsRef::as_ref).collect();
+        let following: Vec<&[u8]> = self.following.iter().map(AsRef::as_ref).collect();
         *self.spans = concealer.fill_lost(&mut inner.decoder, self.missing, &following, out)?;
         *self.carried = concealer.carried_samples();
         Ok(self.spans.iter().map(|(samples, _)| samples).sum())
