@@ -48,6 +48,9 @@ impl Inner {
 
     /// Parses a packet's redundancy; returns its reach.
     fn parse_dred(&mut self, packet: &[u8]) -> Result<usize, Error> {
+        if !self.decoder.is_single() {
+            return Ok(0);
+        }
         let dred = match &mut self.dred {
             Some(dred) => dred,
             none => none.insert(Dred::new(self.decoder.rate())?),
