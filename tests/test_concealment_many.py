@@ -1,10 +1,13 @@
 """A gap in several streams at once: FEC where one of them has it, in each of them what it would be
 alone (row C6)."""
 
+import functools
 from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from opuscule import Decoder, StreamFormat
 from opuscule.codec import Encoder, EncoderSettings
@@ -28,12 +31,13 @@ def sound(seed: int) -> Samples:
     return (6000 * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * t)) * voice + 300 * noise).astype(np.int16)
 
 
-def streams(*settings: EncoderSettings, frame_ms: int = 20) -> list[list[bytes]]:
+@functools.cache
+def streams(*kinds: EncoderSettings, frame_ms: int = 20) -> list[list[bytes]]:
     """The packets of mono streams of a second."""
     step = 48 * frame_ms
     return [
         Encoder(48_000, preset=each).encode_frames(sound(seed).tobytes(), step)
-        for seed, each in enumerate(settings)
+        for seed, each in enumerate(kinds)
     ]
 
 
@@ -170,3 +174,18 @@ def test_what_is_no_packet_of_so_many_streams_is_refused() -> None:
         with pytest.raises(InvalidPacketError, match=f"packet 1: .*{words}"):
             decoder.decode_many([good[0], wrong])
     assert decoder.decode_many(good) == twin.decode_many(good)
+
+
+@given(wrong=st.binary(max_size=60), at=st.integers(0, 300), cut=st.integers(0, 300))
+@settings(deadline=None, max_examples=150)
+def test_damage_loses_nothing(wrong: bytes, at: int, cut: int) -> None:
+    good = joined(streams(SPEECH, SPEECH))[:8]
+    damaged = good[6][:at] + wrong + good[6][at + cut :]
+    decoder, twin = many(2), many(2)
+    for each in (decoder, twin):
+        each.decode_many(good[:5])
+    assert decoder.fec_samples(damaged) in {0, 40, 80, 160, 320, 640, 960}
+    try:
+        decoder.conceal(640, following=[damaged])
+    except InvalidPacketError:
+        assert decoder.conceal(640, following=[good[6]]) == twin.conceal(640, [good[6]])
