@@ -244,3 +244,17 @@ def test_a_failing_sink_ends_the_turn_and_leaves_the_caller_alone() -> None:
             await client.talk(open_source("tone:440:1s", paced=False), NullSink(paced=False))
 
     run(go)
+
+
+def test_a_sink_without_a_clock_is_given_no_silence_without_end() -> None:
+    async def go() -> None:
+        sink = NullSink(paced=False)
+        async with Server(echo, port=0) as server, await opuscule.connect(server.url) as client:
+            began = time.monotonic()
+            report = await client.talk(open_source("tone:440:2s", paced=False), sink)
+            took_s = time.monotonic() - began
+        assert report.answer is not None
+        assert report.answer.received_samples == 32_000
+        assert sink.written_samples < (took_s + 2) * 16_000
+
+    run(go)

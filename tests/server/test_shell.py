@@ -250,3 +250,21 @@ def test_a_web_page_cannot_use_a_server_without_a_token() -> None:
                 assert await upgrade_status(server, b"Authorization: " + wrong) == expected, wrong
 
     run(go)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "0.0.0.0", "::"])
+def test_the_address_that_a_server_gives_is_one(host: str) -> None:
+    if ":" in host:
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError:
+            pytest.skip("there is no IPv6 here")
+
+    async def go() -> None:
+        async with (
+            Server(nothing, host=host, port=0, insecure=True) as server,
+            await opuscule.connect(server.url) as client,
+        ):
+            assert client.session
+
+    run(go)

@@ -31,6 +31,7 @@ from opuscule.wire.messages import Side
 __all__ = ["Turn"]
 
 _PULL_MS = 20
+_MAX_AHEAD_S = 1.0
 _MAX_SENT_TIMES = 1024
 _MAX_MEASUREMENTS = 4096
 
@@ -244,13 +245,18 @@ class Turn:
 
     async def _play(self, playout: Playout) -> None:
         samples = self._sink.rate * _PULL_MS // 1000
+        heard_at = 0.0
         while not playout.finished:
-            pcm = playout.pull(samples, time.monotonic())
+            now = time.monotonic()
+            pcm = playout.pull(samples, now)
             if self._first_packet_at and not self._measured["playout"]:
                 stats = playout.stats
                 if stats.played_samples > stats.silence_samples:
                     self._on_first_sample(time.monotonic())
             await self._sink.write(pcm)
+            # A sink that never waits would be given silence without end until the next packet.
+            heard_at = max(heard_at, now) + _PULL_MS / 1000
+            await asyncio.sleep(heard_at - _MAX_AHEAD_S - time.monotonic())
         await self._sink.drain()
 
     def _on_first_sample(self, now: float) -> None:

@@ -130,7 +130,8 @@ class StoredReceived:
     ranges: tuple[tuple[int, int], ...]
     """Half-open ranges of sequence numbers; they add to earlier ones."""
     end: bool
-    """All is stored, the end marker too; the stream is finished."""
+    """All that had come is stored, the end marker too; the stream is finished. What is in no range
+    never came."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,7 +286,8 @@ class Link:
             stream: the peer's number.
             ranges: half-open ranges of sequence numbers, rising and not overlapping; they add to
                 earlier ones.
-            end: whether the end marker and every packet before it are stored; finishes the stream.
+            end: whether the end marker and every packet that had come are stored and no more are
+                waited for; finishes the stream.
 
         Raises:
             LocalProtocolError: the link is not open, there was no such stream, or it has not ended.

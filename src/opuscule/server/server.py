@@ -72,8 +72,8 @@ class Server:
     def url(self) -> str:
         """The address for devices on this machine."""
         port = self._listener.sockets[0].getsockname()[1] if self._listener else self._port
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)  # noqa: S104  # read, not bound
-        return f"ws://{host}:{port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104  # read, not bound
+        return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
 
     async def start(self) -> None:
         """Open the port and, when there is something to keep, the journal.

@@ -229,7 +229,7 @@ class Stored(_Base, frozen=True, tag="stored"):
     """Half-open ranges of extended sequence numbers, rising and not overlapping. They
     add to those of earlier messages and never take one back."""
     end: bool = False
-    """The end marker and every packet before it are stored."""
+    """The end marker and every packet that had come are stored; no more are waited for."""
 
     def __post_init__(self) -> None:
         """Refuse ranges that are empty, overlap or fall back."""
