@@ -138,6 +138,23 @@ impl OggOpusWriter {
         Ok(PyBytes::new(py, &out))
     }
 
+    /// Writes many packets; returns their pages, and how many were written before one was refused.
+    fn write_run<'py>(
+        &self,
+        py: Python<'py>,
+        packets: Vec<Bound<'py, PyBytes>>,
+        times_samples: Vec<i64>,
+    ) -> PyResult<(Bound<'py, PyBytes>, usize)> {
+        let mut out = Vec::new();
+        let mut writer = enter(&self.writer)?;
+        let written = packets
+            .iter()
+            .zip(times_samples)
+            .take_while(|(packet, time)| writer.write(packet.as_bytes(), *time, &mut out).is_ok())
+            .count();
+        Ok((PyBytes::new(py, &out), written))
+    }
+
     fn finish<'py>(&self, py: Python<'py>, end_samples: i64) -> PyResult<Bound<'py, PyBytes>> {
         let mut out = Vec::new();
         let mut writer = enter(&self.writer)?;
