@@ -33,7 +33,7 @@ peaks = []
 
 def status(name):
     with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) / 1024 for line in file if line.startswith(name))
+        return next(int(line.split()[1]) * 1024 / 1e6 for line in file if line.startswith(name))
 
 def mark(samples):
     # The peak of each hour: the kernel's is set back (proc(5), clear_refs).
@@ -142,6 +142,8 @@ def a_minute(path: Path) -> None:
 
 def main() -> None:
     chosen = options(__doc__, rounds=1)
+    if not Path("/proc/self/clear_refs").exists():
+        sys.exit("memory: peaks are read from /proc, which only Linux has")
     results: list[Result] = []
     with tempfile.TemporaryDirectory() as name:
         path, minute = Path(name) / "long.opus", Path(name) / "minute.opus"
