@@ -26,7 +26,7 @@ class LevelMeter:
 def packet_inspect(
     data: bytes,
 ) -> tuple[
-    tuple[str, str, int, int, int],
+    tuple[Literal["silk", "hybrid", "celt"], _Bandwidth, int, int, int],
     list[tuple[int, int]],
     tuple[int, int],
     bool,
@@ -101,6 +101,9 @@ class OggOpusWriter:
     @property
     def headers(self) -> bytes: ...
     def write(self, packet: bytes, time_samples: int) -> bytes: ...
+    def write_run(
+        self, packets: Sequence[bytes], times_samples: Sequence[int]
+    ) -> tuple[bytes, int]: ...
     def finish(self, end_samples: int) -> bytes: ...
 
 @final

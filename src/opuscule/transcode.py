@@ -65,7 +65,8 @@ class OpusReader(PcmReader):
             first = next(self._links)
             self._comments = first.comments
             self.stream = first.format
-            self._done: list[StreamDecoder] = []
+            self._decoder: StreamDecoder | None = None
+            self._done: PlayoutStats | None = None
             self._blocks = self._decode(first)
             self._stack = stack.pop_all()
 
@@ -97,14 +98,17 @@ class OpusReader(PcmReader):
     @property
     def stats(self) -> PlayoutStats:
         """What the samples so far were made from."""
-        parts = [decoder.stats for decoder in self._done]
+        now = self._decoder.stats if self._decoder else None
+        parts = [part for part in (self._done, now) if part]
         names = [field.name for field in fields(PlayoutStats)]
         return PlayoutStats(**{n: sum(getattr(part, n) for part in parts) for n in names})
 
     def _decode(self, first: PacketReader) -> Iterator[bytes]:
         for link in itertools.chain([first], self._links):
             decoder = StreamDecoder(link.format, rate=self._rate, channels=self.channels)
-            self._done.append(decoder)
+            # A chain may have many links: of those that are over, only the sums are kept.
+            self._done = self.stats if self._decoder else None
+            self._decoder = decoder
             sequence = 0
             for item in link:
                 if isinstance(item, Gap):

@@ -9,12 +9,12 @@ import typer
 from opuscule.cli.output import clock_time, emit, json_option, pairs, progress_bar, raw_option
 
 if TYPE_CHECKING:
-    from opuscule.inspection import Coding, FileReport
+    from opuscule.inspection import Coding, FileReport, LinkReport
 
 __all__ = ["info"]
 
 _SHOWN = 10
-"""Gaps and changes that a person is shown; --json has more."""
+"""Links, gaps and changes that a person is shown; --json has more."""
 
 
 def info(
@@ -51,6 +51,17 @@ def _for_script(report: "FileReport") -> dict[str, object]:
             {"time_samples": change.time_samples, **dataclasses.asdict(change.coding)}
             for change in report.changes
         ],
+        **_tags_for_script(report),
+        "links": [
+            {field.name: getattr(link, field.name) for field in dataclasses.fields(link)}
+            | _tags_for_script(link)
+            for link in report.links
+        ],
+    }
+
+
+def _tags_for_script(report: "FileReport | LinkReport") -> dict[str, object]:
+    return {
         "comments": [_printable(f"{name}={value}") for name, value in report.comments],
         "vendor": _printable(report.vendor),
     }
@@ -65,9 +76,11 @@ def _show(report: "FileReport") -> None:
     if report.dred_packets:
         dred += f", up to {report.dred_longest_samples / 48:g} ms back"
     trims = f"{report.pre_skip_samples} samples in front (pre-skip), {report.end_trim_samples}"
+    invalid = report.invalid_packets
     cut = "missing: the file is cut, or still being written"
     rows: list[tuple[str, object]] = [
         ("container", f"{report.container}, {report.file_bytes} bytes ({overhead} beside packets)"),
+        *([("links", report.link_count)] if report.link_count > 1 else []),
         ("length", f"{clock_time(total / 48_000)} ({total} samples at 48 kHz)"),
         ("trimmed", f"{trims} at the end"),
         ("channels", report.channels),
@@ -81,6 +94,7 @@ def _show(report: "FileReport") -> None:
         ("FEC", f"in {_share(report.fec_packets, report.packets)} of the packets"),
         ("DRED", dred),
         ("DTX", f"{report.dtx_packets} packets of silence"),
+        *([("INVALID", f"{invalid} packets, which decoders refuse")] if invalid else []),
         ("missing", f"{report.gap_samples / 48:g} ms in {report.gap_count} gaps"),
         ("end", cut if report.truncated else "there"),
         ("encoder", _printable(report.vendor) or "not named"),
@@ -92,10 +106,13 @@ def _show(report: "FileReport") -> None:
     if report.problem:
         rows.append(("PROBLEM", report.problem))
     pairs(rows)
-    for name, value in report.comments:
-        shown = _printable(value)
-        shown = shown if len(shown) <= 200 else f"{shown[:60]}… ({len(value)} characters)"
-        typer.echo(f"  {_printable(name)}={shown}")
+    _comments(report.comments, "  ")
+    if report.link_count > 1:
+        for number, link in enumerate(report.links[:_SHOWN], 1):
+            typer.echo(f"  link {number}: {_link(link)}")
+            if number > 1:
+                _comments(link.comments, "    ")
+        _rest(report.link_count, "links")
     if report.change_count:
         for change in report.changes[:_SHOWN]:
             typer.echo(f"  from {change.time_samples / 48_000:.3f} s: {_words(change.coding)}")
@@ -106,6 +123,29 @@ def _show(report: "FileReport") -> None:
             f" {gap.kind.value}"
         )
     _rest(report.gap_count, "gaps")
+
+
+def _comments(comments: tuple[tuple[str, str], ...], indent: str) -> None:
+    for name, value in comments:
+        shown = _printable(value)
+        shown = shown if len(shown) <= 200 else f"{shown[:60]}… ({len(value)} characters)"
+        typer.echo(f"{indent}{_printable(name)}={shown}")
+
+
+def _link(link: "LinkReport") -> str:
+    words = [
+        f"from {link.start_samples / 48_000:.3f} s",
+        f"{clock_time(link.duration_samples / 48_000)} ({link.duration_samples} samples)",
+        f"{link.packets} packets",
+        f"{link.channels} channel{'s' * (link.channels > 1)}",
+        f"{link.input_rate} Hz",
+        f"serial number {link.serial}",
+    ]
+    if link.gap_count:
+        words.append(f"{link.gap_samples / 48:g} ms missing")
+    if link.truncated:
+        words.append("end missing")
+    return ", ".join(words)
 
 
 def _rest(count: int, what: str) -> None:

@@ -68,21 +68,23 @@ def open_packets(
 
 
 @contextlib.contextmanager
-def open_links(path: str | os.PathLike[str]) -> Iterator[Iterator[PacketReader]]:
+def open_links(
+    path: str | os.PathLike[str], *, raw: Framing | None = None
+) -> Iterator[Iterator[PacketReader]]:
     """Open a file for all of the streams that are chained in it, which only Ogg allows.
 
     Gives their readers one after the other; take from each what you want before the next.
 
     Args, errors: as for :func:`open_packets`.
     """
-    with _opened(path, None) as (file, found, stack):
+    with _opened(path, raw) as (file, found, stack):
         links: Iterator[PacketReader]
         with _naming(path):
             if found in _OGG:
                 rest = read_links(file)
                 links = itertools.chain([next(rest)], rest)
             else:
-                links = iter([_reader(file, found, None, stack)])
+                links = iter([_reader(file, found, raw, stack)])
         yield links
 
 
