@@ -25,8 +25,8 @@ Work = Callable[[Input, Output, "Progress | None"], tuple[dict[str, object], str
 """Does one job; returns its report for a script and for a person."""
 
 FILES_HELP = (
-    "Each is written beside itself, or into the folder of -o. Of two names the second is the file or "
-    "folder to write, unless it is a file of a kind that is not written here. '-' is a pipe."
+    "Each is written beside itself, or into the folder of -o. Of two names the second is the file "
+    "or folder to write, unless it is a file of a kind that is not written here. '-' is a pipe."
 )
 """What happens to the names that a command is given."""
 
