@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from opuscule._native import Decoder as NativeDecoder
-from opuscule.containers.detect import detect_file
+from opuscule.containers.detect import FileFormat, detect_file
+from opuscule.containers.ogg import OggStream, list_streams
 from opuscule.containers.opening import PacketReader, open_packets
 from opuscule.containers.raw import Framing
 from opuscule.errors import FormatError
 from opuscule.files import check_input
-from opuscule.packets import Gap, Packet
+from opuscule.packets import Gap, Packet, StreamFormat
 from opuscule.units import MEDIA_RATE
 
 __all__ = [
@@ -87,6 +88,10 @@ class FileReport:
     channels: int
     input_rate: int
     """In Hz, before encoding; for information only."""
+    stream_format: StreamFormat
+    """What a decoder has to know, how channels are mapped among it."""
+    ogg_streams: tuple[OggStream, ...]
+    """Of an Ogg file every logical stream, other codecs' too; at most :data:`MAX_LISTED`."""
     pre_skip_samples: int
     """Cut off at the beginning."""
     end_trim_samples: int
@@ -118,8 +123,12 @@ class FileReport:
     """Packets with deep redundancy."""
     dred_longest_samples: int
     """How far the furthest reaches back."""
+    dred_samples: int
+    """How far all of them together reach back; by ``dred_packets`` it is the mean."""
     dtx_packets: int
     """Packets that say no more than that silence goes on."""
+    dtx_samples: int
+    """How long they last together."""
     gaps: tuple[Gap, ...]
     """Where packets are missing; at most :data:`MAX_LISTED`."""
     gap_count: int
@@ -186,8 +195,13 @@ def inspect_file(
                     progress(tally.end_samples, None)
         except FormatError as error:
             problem = str(error)
-        container = detect_file(path) if raw is None else f"raw {raw}"
-        return tally.report(reader, str(container), path.stat().st_size, problem)
+        found = detect_file(path) if raw is None else None
+        streams: tuple[OggStream, ...] = ()
+        if found in (FileFormat.OGG, FileFormat.OGG_OPUS):
+            with path.open("rb") as file:
+                streams = list_streams(file)[:MAX_LISTED]
+        container = f"raw {raw}" if found is None else str(found)
+        return tally.report(reader, container, path.stat().st_size, streams, problem)
 
 
 class _Tally:
@@ -202,7 +216,8 @@ class _Tally:
         self._changes: list[CodingChange] = []
         self._change_count = -1  # the first packet is no change
         self._last: Coding | None = None
-        self._fec = self._dtx = self._dred = self._dred_longest = 0
+        self._fec = self._dtx = self._dtx_samples = 0
+        self._dred = self._dred_longest = self._dred_samples = 0
         self._gaps: list[Gap] = []
         self._gap_count = self._gap_samples = 0
 
@@ -225,8 +240,10 @@ class _Tally:
         self._codings[item.coding] += packet.duration_samples
         self._fec += item.fec
         self._dtx += item.dtx
+        self._dtx_samples += packet.duration_samples * item.dtx
         self._dred += item.dred_samples > 0
         self._dred_longest = max(self._dred_longest, item.dred_samples)
+        self._dred_samples += item.dred_samples
         if item.coding != self._last:
             self._last = item.coding
             self._change_count += 1
@@ -234,7 +251,12 @@ class _Tally:
                 self._changes.append(CodingChange(packet.time_samples, item.coding))
 
     def report(
-        self, reader: PacketReader, container: str, file_bytes: int, problem: str | None
+        self,
+        reader: PacketReader,
+        container: str,
+        file_bytes: int,
+        streams: tuple[OggStream, ...],
+        problem: str | None,
     ) -> FileReport:
         """Sum up."""
         form = reader.format
@@ -245,6 +267,8 @@ class _Tally:
             file_bytes=file_bytes,
             channels=form.channels,
             input_rate=form.input_rate,
+            stream_format=form,
+            ogg_streams=streams,
             pre_skip_samples=form.pre_skip_samples,
             end_trim_samples=max(0, self.end_samples - end),
             gain_q8=form.gain_q8,
@@ -262,7 +286,9 @@ class _Tally:
             fec_packets=self._fec,
             dred_packets=self._dred,
             dred_longest_samples=self._dred_longest,
+            dred_samples=self._dred_samples,
             dtx_packets=self._dtx,
+            dtx_samples=self._dtx_samples,
             gaps=tuple(self._gaps),
             gap_count=self._gap_count,
             gap_samples=self._gap_samples,
