@@ -110,7 +110,7 @@ def test_every_control_reaches_the_encoder(shell: Shell) -> None:
         *("--preset", "music", "--bitrate", "32000", "--application", "voip", "--signal", "voice"),
         *("--complexity", "3", "--vbr", "off", "--fec", "on", "--loss", "15", "--no-dtx"),
         *("--bandwidth", "mediumband", "--max-bandwidth", "wideband", "--force-channels", "1"),
-        *("--no-phase-inversion", "--no-prediction", "--lsb-depth", "16", "--frame-ms", "40"),
+        *("--no-phase-inversion", "--prediction", "--lsb-depth", "16", "--frame-ms", "40"),
     )
     shell.well("encode", sentence, "a.opus", *options)
     told = json.loads(shell.well("info", "--json", "a.opus"))
