@@ -26,7 +26,7 @@ class LevelMeter:
 def packet_inspect(
     data: bytes,
 ) -> tuple[
-    tuple[str, str, int, int, int],
+    tuple[Literal["silk", "hybrid", "celt"], _Bandwidth, int, int, int],
     list[tuple[int, int]],
     tuple[int, int],
     bool,

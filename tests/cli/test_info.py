@@ -3,6 +3,8 @@
 import json
 import math
 import random
+import shutil
+import subprocess
 from array import array
 from pathlib import Path
 from typing import Any
@@ -189,3 +191,77 @@ def test_a_report_is_bounded(tmp_path: Path) -> None:
     assert (len(report.gaps), report.gap_count) == (MAX_LISTED, 2 * MAX_LISTED - 1)
     assert (len(report.changes), report.change_count) == (MAX_LISTED, 2 * MAX_LISTED - 1)
     assert all(gap.duration_samples == 960 for gap in report.gaps)
+
+
+def chained(path: Path) -> list[tuple[StreamEncoder, list[Packet]]]:
+    """Three links, the second with a hole of 40 ms, the third cut."""
+    links = [coded(seconds, EncoderSettings(fec=False)) for seconds in (0.5, 1.0, 0.25)]
+    with path.open("wb") as file:
+        for number, (encoder, packets) in enumerate(links):
+            writer = OggWriter(
+                file, encoder.format, serial=7 + number, comments=[("N", f"{number}")]
+            )
+            if number == 1:
+                del packets[10:12]
+            writer.write_all(packets)
+            if number < 2:
+                writer.close(encoder.end_samples)
+    return links
+
+
+def test_the_links_of_a_chain(shell: Shell) -> None:
+    links = chained(shell.folder / "a.opus")
+    told = json.loads(shell.well("info", "--json", "a.opus"))
+    assert (told["link_count"], told["problem"]) == (3, None)
+    found = told["links"]
+    assert [link["serial"] for link in found] == [7, 8, 9]
+    assert [link["comments"] for link in found] == [["N=0"], ["N=1"], ["N=2"]]
+    assert [link["duration_samples"] for link in found[:2]] == [24_000, 48_000]
+    assert [link["packets"] for link in found[:2]] == [len(packets) for _, packets in links[:2]]
+    assert [link["gap_samples"] for link in found] == [0, 1920, 0]
+    assert [link["truncated"] for link in found] == [False, False, True]
+    assert told["truncated"]
+    for total in ("packets", "payload_bytes", "gap_samples", "duration_samples"):
+        assert told[total] == sum(link[total] for link in found)
+    (gap,) = told["gaps"]
+    assert gap["start_samples"] == found[1]["start_samples"] + 10 * 960
+
+    shown = shell.well("info", "a.opus")
+    assert shown.count("serial number") == 3
+    assert "1 channel, 16000 Hz, serial number 8, 40 ms missing\n    N=1\n" in shown
+
+    lines = [json.loads(line) for line in shell.well("packets", "--json", "a.opus").splitlines()]
+    listed = [sum(x["link"] == n and x["type"] == "packet" for x in lines) for n in (1, 2, 3)]
+    assert listed == [link["packets"] for link in found]
+    assert "\nlink 2\n        0     0.0000 s" in shell.well("packets", "a.opus")
+
+
+def test_opusinfo_counts_the_same_links(shell: Shell) -> None:
+    program = shutil.which("opusinfo")
+    if program is None:
+        pytest.skip("opusinfo is not installed")
+    chained(shell.folder / "a.opus")
+    said = subprocess.run(
+        [program, shell.folder / "a.opus"], capture_output=True, check=False, text=True
+    ).stdout
+    assert said.count("New logical stream") == inspect_file(shell.folder / "a.opus").link_count
+
+
+def test_packets_of_several_streams(tmp_path: Path) -> None:
+    encoder = StreamEncoder(48_000, 6, preset=EncoderSettings(bitrate=200_000), mapping_family=1)
+    packets = encoder.push(bytes(48_000 * 12)) + encoder.finish()
+    report = inspect_file(ogg(tmp_path / "a.opus", encoder, packets))
+    assert (report.channels, report.packets, report.invalid_packets) == (6, len(packets), 0)
+
+
+def test_a_packet_that_decoders_refuse(shell: Shell) -> None:
+    encoder, packets = coded(0.5, EncoderSettings())
+    # Two equal frames, and bytes that cannot be halved: it breaks R3 and yet tells its time.
+    packets[5] = Packet(5, packets[5].time_samples, 960, bytes([8 << 3 | 1, 1, 2, 3]))
+    path = shell.folder / "a.opus"
+    ogg(path, encoder, packets)
+    assert inspect_file(path).invalid_packets == 1
+    assert "INVALID" in shell.well("info", "a.opus")
+    lines = [json.loads(line) for line in shell.well("packets", "--json", "a.opus").splitlines()]
+    assert [bool(line["fault"]) for line in lines].index(True) == 5
+    assert "R3" in lines[5]["fault"]

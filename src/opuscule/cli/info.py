@@ -12,13 +12,13 @@ from opuscule.errors import FormatError
 
 if TYPE_CHECKING:
     from opuscule.containers.ogg import OggStream
-    from opuscule.inspection import Coding, FileReport
+    from opuscule.inspection import Coding, FileReport, LinkReport
     from opuscule.packets import StreamFormat
 
 __all__ = ["info"]
 
 _SHOWN = 10
-"""Gaps, changes and streams that a person is shown; --json has more."""
+"""Gaps, changes, links and streams that a person is shown; --json has more."""
 
 _PICTURE = "METADATA_BLOCK_PICTURE"
 _COLUMNS = 48
@@ -73,6 +73,17 @@ def _for_script(report: "FileReport") -> dict[str, object]:
             "mapping": list(report.stream_format.mapping),
         },
         "overhead_bytes": report.file_bytes - report.payload_bytes,
+        **_tags_for_script(report),
+        "links": [
+            {field.name: getattr(link, field.name) for field in dataclasses.fields(link)}
+            | _tags_for_script(link)
+            for link in report.links
+        ],
+    }
+
+
+def _tags_for_script(report: "FileReport | LinkReport") -> dict[str, object]:
+    return {
         "comments": [_printable(f"{name}={value}") for name, value in report.comments],
         "vendor": _printable(report.vendor),
     }
@@ -92,10 +103,12 @@ def _show(report: "FileReport") -> None:
     gross = f" ({report.file_bytes * 8 / seconds / 1000:.1f} of the whole file)" if total else ""
     mean_ms = coded / 48 / max(1, report.packets)
     trims = f"{report.pre_skip_samples} samples in front (pre-skip), {report.end_trim_samples}"
+    invalid = report.invalid_packets
     cut = "missing: the file is cut, or still being written"
     rows: list[tuple[str, object]] = [
         ("container", f"{report.container}, {report.file_bytes} bytes ({beside})"),
         *(("stream", _stream_words(stream)) for stream in report.ogg_streams[:_SHOWN]),
+        *([("links", report.link_count)] if report.link_count > 1 else []),
         ("length", f"{clock_time(seconds)} ({total} samples at 48 kHz)"),
         ("trimmed", f"{trims} at the end"),
         ("channels", _channel_words(report.stream_format)),
@@ -109,6 +122,7 @@ def _show(report: "FileReport") -> None:
         ("FEC", f"in {_share(report.fec_packets, report.packets)} of the packets"),
         ("DRED", dred),
         ("DTX", f"{report.dtx_packets} packets of silence, {report.dtx_samples / 48:g} ms"),
+        *([("INVALID", f"{invalid} packets, which decoders refuse")] if invalid else []),
         ("missing", f"{report.gap_samples / 48:g} ms in {report.gap_count} gaps"),
         ("end", cut if report.truncated else "there"),
         ("encoder", _printable(report.vendor) or "not named"),
@@ -120,10 +134,13 @@ def _show(report: "FileReport") -> None:
     if report.problem:
         rows.append(("PROBLEM", report.problem))
     pairs(rows)
-    for name, value in report.comments:
-        shown = _picture_words(value) if name.upper() == _PICTURE else _printable(value)
-        shown = shown if len(shown) <= 200 else f"{shown[:60]}… ({len(value)} characters)"
-        typer.echo(f"  {_printable(name)}={shown}")
+    _comments(report.comments, "  ")
+    if report.link_count > 1:
+        for number, link in enumerate(report.links[:_SHOWN], 1):
+            typer.echo(f"  link {number}: {_link(link)}")
+            if number > 1:
+                _comments(link.comments, "    ")
+        _rest(report.link_count, "links")
     for line in _over_time(report):
         typer.echo(f"  {line}")
     if report.change_count:
@@ -193,6 +210,29 @@ def _over_time(report: "FileReport") -> list[str]:
         f"mode       |{lines[0]}|  S silk, H hybrid, C celt, · missing",
         f"bandwidth  |{lines[1]}|  N 4, M 6, W 8, S 12, F 20 kHz",
     ]
+
+
+def _comments(comments: tuple[tuple[str, str], ...], indent: str) -> None:
+    for name, value in comments:
+        shown = _picture_words(value) if name.upper() == _PICTURE else _printable(value)
+        shown = shown if len(shown) <= 200 else f"{shown[:60]}… ({len(value)} characters)"
+        typer.echo(f"{indent}{_printable(name)}={shown}")
+
+
+def _link(link: "LinkReport") -> str:
+    words = [
+        f"from {link.start_samples / 48_000:.3f} s",
+        f"{clock_time(link.duration_samples / 48_000)} ({link.duration_samples} samples)",
+        f"{link.packets} packets",
+        f"{link.channels} channel{'s' * (link.channels > 1)}",
+        f"{link.input_rate} Hz",
+        f"serial number {link.serial}",
+    ]
+    if link.gap_count:
+        words.append(f"{link.gap_samples / 48:g} ms missing")
+    if link.truncated:
+        words.append("end missing")
+    return ", ".join(words)
 
 
 def _rest(count: int, what: str) -> None:

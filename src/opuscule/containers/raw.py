@@ -11,8 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, Literal, get_args
 
-from opuscule._native import packet_duration
-from opuscule.containers.delimited import delimit, undelimit
+from opuscule._native import packet_delimit, packet_duration, packet_undelimit
 from opuscule.errors import FormatError, InvalidArgumentError, InvalidPacketError, TruncatedError
 from opuscule.packets import MAX_PACKET_BYTES, Gap, Packet, StreamFormat
 
@@ -129,7 +128,7 @@ class RawReader:
 
     def _take(self) -> tuple[bytes, int]:
         if self._prefix is None:
-            return undelimit(self._buffer, self._at)
+            return self._undelimit()
         start = self._at + self._prefix.size
         if start > len(self._buffer):
             raise TruncatedError
@@ -139,6 +138,15 @@ class RawReader:
         if start + length > len(self._buffer):
             raise TruncatedError
         return self._buffer[start : start + length], start + length
+
+    def _undelimit(self) -> tuple[bytes, int]:
+        try:
+            return packet_undelimit(self._buffer, self._at)
+        except InvalidPacketError as error:
+            if error.rule == "R5":  # its offset counts from the buffer's beginning
+                packet_undelimit(self._buffer[self._at :], 0)
+            # More bytes can mend every other rule.
+            raise TruncatedError from None
 
     def _fill(self) -> None:
         """Have a whole packet at hand, or all there is."""
@@ -174,7 +182,7 @@ class RawWriter:
         """
         packet_duration(data)
         if self._prefix is None:
-            self._file.write(delimit(data))
+            self._file.write(packet_delimit(data))
         elif len(data) > MAX_PACKET_BYTES:
             raise InvalidPacketError(
                 f"packet of {len(data)} bytes; one Opus stream has at most {MAX_PACKET_BYTES}"

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use opuscule_core::ogg::opus::{Head, Tags};
-use opuscule_core::ogg::writer::{PAGE_SAMPLES, Resume, Writer};
+use opuscule_core::ogg::writer::{Resume, Writer};
 use opuscule_core::packet::Toc;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -48,7 +48,7 @@ impl OggOpusWriter {
     #[new]
     #[pyo3(signature = (
         serial, channels, pre_skip_samples, input_rate, gain_q8, vendor, comments, *,
-        start_granule=0, page_samples=PAGE_SAMPLES, layout=None,
+        start_granule=0, page_samples=48_000, layout=None,
     ))]
     #[expect(
         clippy::too_many_arguments,

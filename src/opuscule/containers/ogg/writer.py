@@ -197,11 +197,19 @@ class OggWriter:
             InvalidPacketError, InvalidArgumentError: as for :meth:`write`; what came before is
                 written.
         """
-        for item in items:
-            if isinstance(item, Packet):
-                self.write(item)
-            else:
-                self._end_samples = max(self._end_samples, item.end_samples)
+        write = self._native.write
+        last = None
+        try:
+            for item in items:
+                if isinstance(item, Packet):
+                    if pages := write(item.data, item.time_samples):
+                        self._put(pages)
+                    last = item
+                elif not last or item.end_samples > last.end_samples:
+                    self._end_samples = max(self._end_samples, item.end_samples)
+        finally:
+            if last:
+                self._end_samples = max(self._end_samples, last.end_samples)
 
     def close(self, end_samples: int | None = None) -> None:
         """Write the end; what lies beyond it is trimmed, what is missing before it is a gap.
