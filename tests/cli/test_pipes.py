@@ -3,14 +3,17 @@
 import io
 import json
 import os
+import select
 import signal
 import subprocess
 import wave
+from typing import IO
 
 import pytest
 
 from opuscule.codec import StreamEncoder
 from opuscule.containers.ogg import OggReader
+from opuscule.containers.raw import RawWriter
 from opuscule.packets import Packet
 
 from .conftest import PROGRAM, TIMEOUT_S, Shell, loudness, read_wav, write_tone
@@ -27,6 +30,12 @@ def through(shell: Shell, data: bytes, *arguments: str) -> tuple[int, bytes, str
         check=False,
     )
     return done.returncode, done.stdout, done.stderr.decode()
+
+
+def what_comes(pipe: IO[bytes]) -> bytes:
+    """Some bytes out of a pipe that is still open."""
+    assert select.select([pipe], [], [], TIMEOUT_S)[0], "nothing comes"
+    return os.read(pipe.fileno(), 65_536)
 
 
 def test_wav_through_pipes_and_back(shell: Shell) -> None:
@@ -123,7 +132,7 @@ def test_a_live_pipe_is_encoded_as_it_comes_and_ends_with_ctrl_c(shell: Shell) -
             # It is not over, and yet two seconds are there.
             early = b""
             while early.count(b"OggS") < 4:
-                early += os.read(process.stdout.fileno(), 65_536)
+                early += what_comes(process.stdout)
             process.send_signal(signal.SIGINT)
             late = process.stdout.read()
             assert process.wait(TIMEOUT_S) == 0
@@ -135,6 +144,37 @@ def test_a_live_pipe_is_encoded_as_it_comes_and_ends_with_ctrl_c(shell: Shell) -
     encoder = StreamEncoder(16_000, 1, preset="voice")
     assert packets == [packet.data for packet in encoder.push(noise) + encoder.finish()]
     assert (reader.truncated, reader.end_samples) == (False, encoder.end_samples)
+
+
+def test_live_packets_are_decoded_as_they_come(shell: Shell) -> None:
+    encoder = StreamEncoder(16_000, 1, preset="voice")
+    stream = io.BytesIO()
+    writer = RawWriter(stream, "self-delimited")
+    for packet in encoder.push(os.urandom(32_000)):
+        writer.write(packet.data)
+    process = subprocess.Popen(
+        [
+            PROGRAM,
+            *["decode", "-", "-", "--raw", "self-delimited", "--format", "pcm", "--rate", "16000"],
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(stream.getvalue())
+            process.stdin.flush()
+            early = 0
+            while early < 2 * 320 * 49:  # the newest packet may wait for its end
+                early += len(what_comes(process.stdout))
+            process.stdin.close()
+            assert early + len(process.stdout.read()) == 32_000
+            assert process.wait(TIMEOUT_S) == 0
+        finally:
+            process.kill()
 
 
 def test_a_live_recording_is_kept_when_ctrl_c_ends_it(shell: Shell) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,10 @@ STANDARD = "-"
 """What stands for standard input among sources, and for standard output among targets."""
 
 
+# What a pipe may hold that was written before Ctrl-C; a writer that does not end is left there.
+_MAX_LEFT_BYTES = 1 << 20
+
+
 class _Stopped(Exception):  # noqa: N818 - it is none
     """Ctrl-C while waiting for input."""
 
@@ -27,20 +32,33 @@ class _Input(io.RawIOBase):
 
     def __init__(self) -> None:
         self._waiting = self._stopped = False
+        self._left_bytes = _MAX_LEFT_BYTES
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]  # any buffer, it says there
-        self._waiting = True
-        try:
-            data = b"" if self._stopped else os.read(sys.stdin.fileno(), len(buffer))
-        except _Stopped:
+        if not self._has_come():
             return 0
-        finally:
-            self._waiting = False
+        data = os.read(sys.stdin.fileno(), len(buffer))
         buffer[: len(data)] = data
+        self._left_bytes -= len(data) * self._stopped
         return len(data)
+
+    def _has_come(self) -> bool:
+        """Wait until there is something to read, or its end; False where it was stopped."""
+        if sys.platform == "win32":  # where one cannot wait for a pipe but by reading
+            return not self._stopped
+        with contextlib.suppress(_Stopped):
+            # Nothing is read while the signal may interrupt: it would be lost.
+            self._waiting = True
+            if not self._stopped:
+                select.select([sys.stdin], [], [])
+            self._waiting = False
+        self._waiting = False  # where it was interrupted
+        if not self._stopped:
+            return True
+        return self._left_bytes > 0 and bool(select.select([sys.stdin], [], [], 0)[0])
 
     def stop(self, _signum: int, _frame: FrameType | None) -> None:
         if self._stopped:

@@ -29,6 +29,7 @@ from opuscule.link import (
 )
 from opuscule.packets import Packet
 from opuscule.transports import websocket
+from opuscule.transports.shell import WebSocketShell
 from opuscule.wire.messages import Side
 
 __all__ = ["Client", "connect"]
@@ -53,9 +54,7 @@ class Client:
             agent=f"opuscule/{__version__}",
             device=device,
         )
-        self.shell = websocket.WebSocketShell(
-            self.link, lambda: None, self._on_events, self._on_closed
-        )
+        self.shell = WebSocketShell(self.link, lambda: None, self._on_events, self._on_closed)
         self.session = ""
         """The server's name for the connection."""
         self.server_keeps = False
