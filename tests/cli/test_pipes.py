@@ -168,10 +168,10 @@ def test_live_packets_are_decoded_as_they_come(shell: Shell) -> None:
             process.stdin.write(stream.getvalue())
             process.stdin.flush()
             early = 0
-            while early < 2 * 320 * 49:  # the newest packet may wait for its end
+            while early < 2 * 960 * 49:  # the newest packet may wait for its end
                 early += len(what_comes(process.stdout))
             process.stdin.close()
-            assert early + len(process.stdout.read()) == 32_000
+            assert early + len(process.stdout.read()) == 2 * 48_000
             assert process.wait(TIMEOUT_S) == 0
         finally:
             process.kill()
