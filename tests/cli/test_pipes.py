@@ -153,10 +153,7 @@ def test_live_packets_are_decoded_as_they_come(shell: Shell) -> None:
     for packet in encoder.push(os.urandom(32_000)):
         writer.write(packet.data)
     process = subprocess.Popen(
-        [
-            PROGRAM,
-            *["decode", "-", "-", "--raw", "self-delimited", "--format", "pcm", "--rate", "16000"],
-        ],
+        [PROGRAM, "decode", "-", "-", *("--raw", "self-delimited"), *("--format", "pcm")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
