@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 import shutil
 import subprocess
 from array import array
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from opuscule.codec import EncoderSettings, StreamEncoder
-from opuscule.containers.ogg import OggWriter
+from opuscule.containers.ogg import OggWriter, Picture, list_streams
 from opuscule.containers.raw import RawWriter
 from opuscule.inspection import MAX_LISTED, inspect_file
 from opuscule.packets import Packet
@@ -62,6 +63,15 @@ def test_info_for_a_script(shell: Shell, fec_with_a_hole: tuple[Path, list[Packe
     assert sum(row["samples"] for row in told["coded_samples"]) == 960 * len(packets)
     assert told["pre_skip_samples"] == 312
     assert (told["truncated"], told["problem"], told["skipped"]) == (False, None, {})
+    (stream,) = told["ogg_streams"]
+    assert (stream["kind"], stream["finished"], stream["size_bytes"]) == (
+        "opus",
+        True,
+        told["file_bytes"],
+    )
+    assert stream["page_samples"][1] <= 48_000
+    assert told["overhead_bytes"] == told["file_bytes"] - told["payload_bytes"]
+    assert told["stream_format"]["mapping"] == [0]
 
 
 def test_info_for_a_person(shell: Shell, fec_with_a_hole: tuple[Path, list[Packet]]) -> None:
@@ -72,6 +82,36 @@ def test_info_for_a_person(shell: Shell, fec_with_a_hole: tuple[Path, list[Packe
     assert "wideband mono, frames of 20 ms" in shown
     assert "TITLE=a \N{REPLACEMENT CHARACTER}[31mtrap" in shown, "nothing steers the terminal"
     assert "\x1b" not in shown
+
+
+def test_info_draws_the_coding_over_time(shell: Shell) -> None:
+    encoder = StreamEncoder(48_000, 1, preset="voice", frame_ms=20)
+    noise = random.Random(5).randbytes(2 * 48_000)
+    packets = encoder.push(noise)
+    encoder.update(application="voip", fec=False, signal="music", bitrate=96_000)
+    packets += encoder.push(noise)
+    encoder.update(bandwidth="narrowband", signal="voice", bitrate=10_000)
+    packets += encoder.push(noise) + encoder.finish()
+    path = ogg(shell.folder / "a.opus", encoder, packets[:130] + packets[136:])
+    with path.open("rb") as file:
+        (stream,) = list_streams(file)
+    picture = Picture(b"GIF89a" * 50, "image/gif")
+    with (shell.folder / "b.opus").open("wb") as file:
+        writer = OggWriter(file, encoder.format, comments=[picture.to_comment()])
+        writer.close()
+    shown = shell.well("info", "a.opus").splitlines()
+    modes, bandwidths = (
+        next(line.split("|")[1] for line in shown if line.startswith(f"  {what} "))
+        for what in ("mode", "bandwidth")
+    )
+    assert (len(modes), len(bandwidths)) == (48, 48)
+    assert modes[18:30] == "C" * 12
+    assert bandwidths[18:30] == "F" * 12
+    assert bandwidths[44:] == "N" * 4
+    assert [i for i, c in enumerate(modes) if c == "·"] == [41, 42, 43]
+    assert any(f"serial {stream.serial:#010x}, {stream.pages} pages" in line for line in shown)
+    shown = shell.well("info", "b.opus").splitlines()
+    assert "  METADATA_BLOCK_PICTURE=front cover, image/gif, 300 bytes" in shown
 
 
 def test_packets_for_a_script(shell: Shell, fec_with_a_hole: tuple[Path, list[Packet]]) -> None:
@@ -110,6 +150,7 @@ def test_silence_is_seen(tmp_path: Path) -> None:
     packets = encoder.push(bytes(32_000 * 4)) + encoder.finish()
     report = inspect_file(ogg(tmp_path / "a.opus", encoder, packets))
     assert report.dtx_packets == sum(len(packet.data) <= 2 for packet in packets)
+    assert report.dtx_samples == 960 * report.dtx_packets
     assert (
         report.gap_samples
         + sum(duration * count for duration, count in report.packet_durations.items())

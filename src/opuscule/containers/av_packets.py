@@ -69,7 +69,8 @@ class AvReader:
     missing by the container's own time stamps. Other streams are left out.
 
     Args:
-        file: a readable and seekable binary file, at its beginning; it is not closed.
+        file: a readable binary file, at its beginning; it is not closed. MP4 and CAF have to be
+            seekable.
         file_format: what it is, from :func:`opuscule.containers.detect.detect`.
 
     Raises:
@@ -98,7 +99,8 @@ class AvReader:
         self._av = av
         self._kind = file_format
         caf = caf_packets(file) if file_format is FileFormat.CAF else None
-        file.seek(0)
+        if file.seekable():
+            file.seek(0)
         try:
             # An open file, one demuxer and no protocol: nothing else than this file is ever read.
             self._container = av.open(

@@ -30,7 +30,7 @@ _PREFIXES = {
     "u32be": struct.Struct(">I"),
 }
 _CHUNK_BYTES = 1 << 16
-# What has to be at hand to read a packet whole: the longest one and its length.
+# What is enough to read a packet whole: the longest one and its length.
 _WINDOW_BYTES = MAX_PACKET_BYTES + 4
 _STEREO = 0x04  # RFC 6716 §3.1
 
@@ -100,31 +100,36 @@ class RawReader:
 
     def _next(self) -> bytes | None:
         """Read one packet; ``None`` at the end of the file."""
-        self._fill()
-        if self._at == len(self._buffer):
+        if self._at == len(self._buffer) and not self._more():
             return None
         begin = self._offset + self._at
-        try:
-            data, end = self._take()
-            packet_duration(data)
-        except TruncatedError:
-            if not self._end_of_file:  # padding, which has no end of its own
+        while True:
+            try:
+                data, end = self._take()
+                packet_duration(data)
+            except TruncatedError:
+                if len(self._buffer) - self._at < _WINDOW_BYTES and self._more():
+                    continue  # what is live is not waited for beyond a packet's end
+                raise self._cut(begin) from None
+            except InvalidPacketError as error:
                 raise FormatError(
-                    f"the packet at byte {begin} claims more than {MAX_PACKET_BYTES} bytes; the "
-                    "stream is damaged there, or framed otherwise"
-                ) from None
-            self.truncated = True
-            raise TruncatedError(
-                f"the stream ends at byte {self._offset + len(self._buffer)}, within the packet "
-                f"that begins at byte {begin}: it is cut, or framed otherwise"
-            ) from None
-        except InvalidPacketError as error:
-            raise FormatError(
-                f"no Opus packet at byte {begin}: {error}; the stream is damaged there, or framed "
-                "otherwise"
-            ) from error
-        self._at = end
-        return data
+                    f"no Opus packet at byte {begin}: {error}; the stream is damaged there, or "
+                    "framed otherwise"
+                ) from error
+            self._at = end
+            return data
+
+    def _cut(self, begin: int) -> FormatError:
+        if not self._end_of_file:  # padding, which has no end of its own
+            return FormatError(
+                f"the packet at byte {begin} claims more than {MAX_PACKET_BYTES} bytes; the "
+                "stream is damaged there, or framed otherwise"
+            )
+        self.truncated = True
+        return TruncatedError(
+            f"the stream ends at byte {self._offset + len(self._buffer)}, within the packet "
+            f"that begins at byte {begin}: it is cut, or framed otherwise"
+        )
 
     def _take(self) -> tuple[bytes, int]:
         if self._prefix is None:
@@ -148,14 +153,14 @@ class RawReader:
             # More bytes can mend every other rule.
             raise TruncatedError from None
 
-    def _fill(self) -> None:
-        """Have a whole packet at hand, or all there is."""
-        while not self._end_of_file and len(self._buffer) - self._at < _WINDOW_BYTES:
-            more = self._file.read(_CHUNK_BYTES)
-            self._end_of_file = not more
-            self._buffer = self._buffer[self._at :] + more
-            self._offset += self._at
-            self._at = 0
+    def _more(self) -> bool:
+        """Read on; False at the end of the file."""
+        more = self._file.read(_CHUNK_BYTES)
+        self._end_of_file = not more
+        self._buffer = self._buffer[self._at :] + more
+        self._offset += self._at
+        self._at = 0
+        return bool(more)
 
 
 class RawWriter:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from opuscule.containers.ogg import OggStream
 from opuscule.inspection.coding import Coding
-from opuscule.packets import Gap
+from opuscule.packets import Gap, StreamFormat
 
 __all__ = ["MAX_LISTED", "CodingChange", "FileReport", "LinkReport"]
 
@@ -77,6 +78,10 @@ class FileReport:
     """What a player applies, in 1/256 dB."""
     vendor: str
     comments: tuple[tuple[str, str], ...]
+    stream_format: StreamFormat
+    """What a decoder of the first link has to know, how channels are mapped among it."""
+    ogg_streams: tuple[OggStream, ...]
+    """Of an Ogg file every logical stream, other codecs' too; at most :data:`MAX_LISTED`."""
     pre_skip_samples: int
     """Cut off at the links' beginnings, all together."""
     end_trim_samples: int
@@ -104,8 +109,12 @@ class FileReport:
     """Packets with deep redundancy."""
     dred_longest_samples: int
     """How far the furthest reaches back."""
+    dred_samples: int
+    """How far all of them together reach back; by ``dred_packets`` it is the mean."""
     dtx_packets: int
     """Packets that say no more than that silence goes on."""
+    dtx_samples: int
+    """How long they last together."""
     invalid_packets: int
     """Packets that a decoder refuses, though their time can be told."""
     gaps: tuple[Gap, ...]

@@ -5,14 +5,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from opuscule.containers.detect import detect_file
+from opuscule.containers.detect import FileFormat, detect_file
+from opuscule.containers.ogg import OggStream, list_streams
 from opuscule.containers.opening import PacketReader, open_links
 from opuscule.containers.raw import Framing
 from opuscule.errors import FormatError
 from opuscule.files import check_input
 from opuscule.inspection.coding import Coding, InspectedPacket, inspect_packets
 from opuscule.inspection.report import MAX_LISTED, CodingChange, FileReport, LinkReport
-from opuscule.packets import Gap
+from opuscule.packets import Gap, StreamFormat
 from opuscule.units import MEDIA_RATE
 
 __all__ = ["inspect_file"]
@@ -53,8 +54,13 @@ def inspect_file(
         except FormatError as error:
             problem = str(error)
             tally.end(None)
-        container = detect_file(path) if raw is None else f"raw {raw}"
-        return tally.report(str(container), path.stat().st_size, problem)
+        found = detect_file(path) if raw is None else None
+        streams: tuple[OggStream, ...] = ()
+        if found in (FileFormat.OGG, FileFormat.OGG_OPUS):
+            with path.open("rb") as file:
+                streams = list_streams(file)[:MAX_LISTED]
+        container = f"raw {raw}" if found is None else str(found)
+        return tally.report(container, path.stat().st_size, streams, problem)
 
 
 class _Tally:
@@ -72,7 +78,9 @@ class _Tally:
         self._changes: list[CodingChange] = []
         self._change_count = -1  # the first packet is no change
         self._last: Coding | None = None
-        self._fec = self._dtx = self._dred = self._dred_longest = self._invalid = 0
+        self._format: StreamFormat | None = None
+        self._fec = self._dtx = self._dtx_samples = self._invalid = 0
+        self._dred = self._dred_longest = self._dred_samples = 0
         self._gaps: list[Gap] = []
         self._gap_count = self._gap_samples = 0
         self._pre_skip = self._end_trim = self._heard = 0
@@ -82,6 +90,7 @@ class _Tally:
     def begin(self, reader: PacketReader) -> None:
         """Go on to the next link."""
         self._reader = reader
+        self._format = self._format or reader.format
         self._start = self.end_samples
         self._before = self._packets, self._payload_bytes, self._gap_count, self._gap_samples
 
@@ -144,8 +153,10 @@ class _Tally:
         self._codings[item.coding] += packet.duration_samples
         self._fec += item.fec
         self._dtx += item.dtx
+        self._dtx_samples += packet.duration_samples * item.dtx
         self._dred += item.dred_samples > 0
         self._dred_longest = max(self._dred_longest, item.dred_samples)
+        self._dred_samples += item.dred_samples
         self._invalid += item.fault is not None
         if item.coding != self._last:
             self._last = item.coding
@@ -154,9 +165,16 @@ class _Tally:
                 time = self._start + packet.time_samples
                 self._changes.append(CodingChange(time, item.coding))
 
-    def report(self, container: str, file_bytes: int, problem: str | None) -> FileReport:
+    def report(
+        self,
+        container: str,
+        file_bytes: int,
+        streams: tuple[OggStream, ...],
+        problem: str | None,
+    ) -> FileReport:
         """Sum up; at least one link was begun and is over."""
         first, heard = self._links[0], self._heard
+        assert self._format is not None  # noqa: S101 - a link was begun; this tells mypy
         return FileReport(
             container=container,
             file_bytes=file_bytes,
@@ -167,6 +185,8 @@ class _Tally:
             gain_q8=first.gain_q8,
             vendor=first.vendor,
             comments=first.comments,
+            stream_format=self._format,
+            ogg_streams=streams,
             pre_skip_samples=self._pre_skip,
             end_trim_samples=self._end_trim,
             duration_samples=heard,
@@ -181,7 +201,9 @@ class _Tally:
             fec_packets=self._fec,
             dred_packets=self._dred,
             dred_longest_samples=self._dred_longest,
+            dred_samples=self._dred_samples,
             dtx_packets=self._dtx,
+            dtx_samples=self._dtx_samples,
             invalid_packets=self._invalid,
             gaps=tuple(self._gaps),
             gap_count=self._gap_count,
