@@ -45,7 +45,9 @@ class Coding:
     """How a packet is coded, from its first byte (RFC 6716 §3.1)."""
 
     mode: Mode
+    """How its frames are coded."""
     bandwidth: Bandwidth
+    """How high the audio reaches."""
     channels: int
     """1 or 2."""
     frame_samples: int
@@ -57,7 +59,9 @@ class InspectedPacket:
     """A packet and what it is made of."""
 
     packet: Packet
+    """The packet itself."""
     coding: Coding
+    """How it is coded."""
     frames: int
     """1 to 48."""
     fec: bool
@@ -75,6 +79,7 @@ class CodingChange:
     time_samples: int
     """Media time of the first such packet, 48 kHz samples, pre-skip included."""
     coding: Coding
+    """How it and those after it are coded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,9 @@ class FileReport:
     container: str
     """What the file is, or how a raw stream is framed."""
     file_bytes: int
+    """Size of the file."""
     channels: int
+    """Of the audio."""
     input_rate: int
     """In Hz, before encoding; for information only."""
     pre_skip_samples: int
@@ -94,10 +101,13 @@ class FileReport:
     gain_q8: int
     """What a player applies, in 1/256 dB."""
     vendor: str
+    """The encoder's name; empty if the file has none."""
     comments: tuple[tuple[str, str], ...]
+    """Tags: names and values."""
     duration_samples: int
     """What is heard: gaps in, pre-skip and end trim out; exact."""
     packets: int
+    """How many there are."""
     payload_bytes: int
     """Of the packets alone."""
     bitrate: float
@@ -123,6 +133,7 @@ class FileReport:
     gaps: tuple[Gap, ...]
     """Where packets are missing; at most :data:`MAX_LISTED`."""
     gap_count: int
+    """How many there are."""
     gap_samples: int
     """All gaps together."""
     skipped: dict[str, tuple[int, int]]

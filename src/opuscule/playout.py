@@ -16,7 +16,10 @@ from opuscule.units import from_media_samples
 __all__ = ["Origin", "PlayedSpan", "Playout", "PlayoutStats", "Pushed", "StreamDecoder"]
 
 Origin = Literal["received", "fec", "dred", "plc", "silence"]
+"""What a sample was made from: its packet, a later one, what came before it, or nothing."""
+
 Pushed = Literal["kept", "duplicate", "late"]
+"""What became of a packet: it will be played, had come before, or its time is over."""
 
 _PIECE_SAMPLES = 8_000
 
@@ -30,16 +33,23 @@ class PlayoutStats:
     """
 
     played_samples: int
+    """All that was handed out."""
     received_samples: int
+    """Decoded from packets that came."""
     fec_samples: int
+    """Rebuilt from in-band FEC."""
     dred_samples: int
+    """Rebuilt from deep redundancy."""
     plc_samples: int
+    """Concealed from what came before."""
     silence_samples: int
     """Before the stream, in pauses that were not sent, when nothing had come, and after it."""
     packets_received: int
+    """All that came in time, copies not counted."""
     packets_late: int
     """Came when their time had been played."""
     packets_duplicate: int
+    """Had come before."""
     packets_overflow: int
     """Given up, the oldest first, because the buffer was full."""
     packets_lost: int
@@ -55,6 +65,7 @@ class PlayedSpan:
     """Consecutive played samples of one origin."""
 
     origin: Origin
+    """What they were made from."""
     time_samples: int | None
     """Media time of the first, in 48 kHz samples; None for what stands for no media time."""
     samples: int
