@@ -17,7 +17,8 @@ from opuscule.handlers import Utterance, echo, nothing
 from opuscule.link import Event, Link, Role, StreamEnded, StreamStarted, StreamStopped
 from opuscule.packets import StreamFormat
 from opuscule.server import Server
-from opuscule.transports.websocket import WebSocketShell, listen
+from opuscule.transports.shell import WebSocketShell
+from opuscule.transports.websocket import listen
 from opuscule.wire.messages import Side
 
 

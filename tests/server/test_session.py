@@ -32,7 +32,8 @@ from opuscule.link import (
 )
 from opuscule.packets import Packet
 from opuscule.server import Server
-from opuscule.transports.websocket import WebSocketShell, connect
+from opuscule.transports.shell import WebSocketShell
+from opuscule.transports.websocket import connect
 
 HOUR = 3600 * 48_000
 

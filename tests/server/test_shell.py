@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Callable
 
 import picows
 import pytest
+import uvloop
 
 import opuscule
 from opuscule.codec import packet_duration
@@ -268,3 +270,23 @@ def test_the_address_that_a_server_gives_is_one(host: str) -> None:
             assert client.session
 
     run(go)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_shell_that_is_flushed_all_the_time_keeps_its_deadlines(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def go() -> None:
+        async with Server(nothing, port=0) as server, await opuscule.connect(server.url) as client:
+            # Timers fire up to half a millisecond early in some loops: every due receipt and ping
+            # meets flushes before, at and after its time.
+            end = time.monotonic() + 1.5
+            source = open_source("tone:440:1s", paced=True)
+            talk = asyncio.create_task(client.talk(source, NullSink()))
+            while time.monotonic() < end:
+                client.shell.flush()
+                await asyncio.sleep(0)
+            assert (await talk).packets_sent > 0
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(asyncio.wait_for(go(), 40))

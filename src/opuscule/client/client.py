@@ -29,6 +29,7 @@ from opuscule.link import (
 )
 from opuscule.packets import Packet
 from opuscule.transports import websocket
+from opuscule.transports.shell import WebSocketShell
 from opuscule.wire.messages import Side
 
 __all__ = ["Client", "connect"]
@@ -54,9 +55,7 @@ class Client:
             device=device,
         )
         """The protocol's state on this side."""
-        self.shell = websocket.WebSocketShell(
-            self.link, lambda: None, self._on_events, self._on_closed
-        )
+        self.shell = WebSocketShell(self.link, lambda: None, self._on_events, self._on_closed)
         """What moves its bytes."""
         self.session = ""
         """The server's name for the connection."""

@@ -25,7 +25,7 @@ from opuscule.link import (
 )
 from opuscule.packets import Packet
 from opuscule.playout import Playout
-from opuscule.transports.websocket import WebSocketShell
+from opuscule.transports.shell import WebSocketShell
 from opuscule.wire.messages import Side
 
 __all__ = ["Turn"]

@@ -12,7 +12,8 @@ from opuscule.handlers import AnswerHandler, echo
 from opuscule.journal import Durable
 from opuscule.server.keeper import Keeper
 from opuscule.server.session import Session
-from opuscule.transports.websocket import WebSocketShell, listen
+from opuscule.transports.shell import WebSocketShell
+from opuscule.transports.websocket import listen
 from opuscule.units import check_rate
 
 __all__ = ["DEFAULT_PORT", "Server", "serve"]

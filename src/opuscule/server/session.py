@@ -36,7 +36,7 @@ from opuscule.link import (
 )
 from opuscule.packets import Packet
 from opuscule.server.keeper import Keeper, recording_name
-from opuscule.transports.websocket import WebSocketShell
+from opuscule.transports.shell import WebSocketShell
 from opuscule.wire.messages import Side
 
 __all__ = ["Session"]
