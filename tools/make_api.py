@@ -77,7 +77,7 @@ PAGES = {
     "link": (
         "The link without a network",
         "[The protocol](../protocol.md) as values: bytes and time in, events and bytes out.",
-        ["opuscule.link", "opuscule.wire", "opuscule.clock"],
+        ["opuscule.link", "opuscule.wire", "opuscule.wire.messages", "opuscule.clock"],
     ),
     "archive": (
         "Archive",
@@ -172,7 +172,8 @@ class Writer:
             if found := re.fullmatch(r":(\w+):`([^`]+)`", part):
                 parts[i] = self.link(page, found[1], found[2], inside)
             elif i % 2 == 0:
-                parts[i] = re.sub(r"([*<|])", r"\\\1", part)
+                # Not in what is indented, which is shown as it is.
+                parts[i] = re.sub(r"(?m)^( {4}.*)$|([*<|])", _escaped, part)
             elif not part.startswith("```"):
                 parts[i] = part[1:-1]
         return "".join(parts)
@@ -254,11 +255,14 @@ class Writer:
     def contents(self, page: str, there: str = "") -> str:
         """Every name on a page, with the first sentence about it."""
         rows = []
-        for symbol in self.pages[page]:
+        modules = [symbol.module for symbol in self.pages[page]]
+        for before, symbol in zip(["", *modules], self.pages[page], strict=False):
+            if symbol.module != before and len(set(modules)) > 1:
+                rows.append(f"\n[{symbol.module}]({there}#{symbol.module.replace('.', '')})\n")
             first = re.split(r"(?<=[.;:])\s", symbol.doc.split("\n\n")[0], maxsplit=1)[0]
             told = re.sub(r"\[(`[^`]+`)\]\([^)]*\)", r"\1", self.line(page, first, symbol))
             rows.append(f"- [`{symbol.name}`]({there}#{symbol.anchor}): {told.rstrip('.;:')}")
-        return "\n".join(rows)
+        return "\n".join(rows).lstrip("\n")
 
     def page(self, page: str) -> str:
         """The text of one page."""
@@ -299,6 +303,10 @@ def codes() -> str:
         "The `rule` of an [`InvalidPacketError`](#invalidpacketerror) is one of"
         " [these](../packets.md#what-is-no-packet)."
     )
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[1] or f"\\{found[2]}"
 
 
 def _block(found: re.Match[str]) -> str:
