@@ -30,7 +30,7 @@ test: setup
 	@echo "test: the Rust tests (about a minute and a half from nothing)"
 	@cargo test --locked --quiet --workspace --exclude opuscule-python
 	@echo "test: the Python tests (about three minutes)"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: setup
 	@echo "lint: ruff, mypy and stubtest (about half a minute)"
