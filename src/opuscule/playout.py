@@ -25,10 +25,13 @@ __all__ = [
 ]
 
 Origin = Literal["received", "fec", "dred", "plc", "silence"]
+"""What a sample was made from: its packet, a later one, what came before it, or nothing."""
+
 Missing = Literal["lost", "unsent", "jump"]
 """Why samples are not from their own packet: it was sent and is not there (or is no packet); the
 sender left it out in a pause (DTX); the sender's source jumped."""
 Pushed = Literal["kept", "duplicate", "late"]
+"""What became of a packet: it will be played, had come before, or its time is over."""
 
 _PIECE_SAMPLES = 8_000
 
@@ -42,16 +45,23 @@ class PlayoutStats:
     """
 
     played_samples: int
+    """All that was handed out."""
     received_samples: int
+    """Decoded from packets that came."""
     fec_samples: int
+    """Rebuilt from in-band FEC."""
     dred_samples: int
+    """Rebuilt from deep redundancy."""
     plc_samples: int
+    """Concealed from what came before."""
     silence_samples: int
     """Before the stream, in pauses that were not sent, when nothing had come, and after it."""
     packets_received: int
+    """All that came in time, copies not counted."""
     packets_late: int
     """Came when their time had been played."""
     packets_duplicate: int
+    """Had come before."""
     packets_overflow: int
     """Given up, the oldest first, because the buffer was full."""
     packets_lost: int
@@ -67,6 +77,7 @@ class PlayedSpan:
     """Consecutive played samples of one origin."""
 
     origin: Origin
+    """What they were made from."""
     time_samples: int | None
     """Media time of the first, in 48 kHz samples; None for what stands for no media time."""
     samples: int

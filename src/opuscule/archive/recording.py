@@ -46,8 +46,11 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        """Its folder in the archive."""
         self.name = path.name
+        """Its name in the archive."""
         self.info = RecordingInfo.from_attributes(read_group(path), str(path))
+        """What is known of it."""
         self._packets = self._array("packets", ("uint8",), self.info.payload_bytes, 1)
 
     @cached_property

@@ -74,6 +74,7 @@ class RawReader:
         self._offset = 0
         self._end_of_file = False
         self.end_samples = 0
+        """Media time at which the packets read so far end, 48 kHz samples."""
         first = self._next()
         if first is None:
             raise FormatError("the stream is empty: got 0 bytes, expected Opus packets")

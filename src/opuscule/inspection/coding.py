@@ -18,7 +18,9 @@ class Coding:
     """How a packet is coded, from its first byte (RFC 6716 §3.1)."""
 
     mode: Mode
+    """How its frames are coded."""
     bandwidth: Bandwidth
+    """How high the audio reaches."""
     channels: int
     """1 or 2."""
     frame_samples: int
@@ -30,7 +32,9 @@ class InspectedPacket:
     """A packet and what it is made of; of several streams, ``coding`` is that of the first."""
 
     packet: Packet
+    """The packet itself."""
     coding: Coding
+    """How it is coded."""
     frames: int
     """1 to 48."""
     fec: bool

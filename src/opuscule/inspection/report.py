@@ -19,6 +19,7 @@ class CodingChange:
     time_samples: int
     """Media time of the first such packet, 48 kHz samples, pre-skip included."""
     coding: Coding
+    """How it and those after it are coded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class LinkReport:
     serial: int | None
     """Its serial number; ``None`` where the container has none."""
     channels: int
+    """Of the audio."""
     input_rate: int
     """In Hz, before encoding; for information only."""
     pre_skip_samples: int
@@ -39,13 +41,17 @@ class LinkReport:
     gain_q8: int
     """What a player applies, in 1/256 dB."""
     vendor: str
+    """The encoder's name; empty if the file has none."""
     comments: tuple[tuple[str, str], ...]
+    """Tags: names and values."""
     duration_samples: int
     """What is heard: gaps in, pre-skip and end trim out; exact."""
     packets: int
+    """How many there are."""
     payload_bytes: int
     """Of the packets alone."""
     gap_count: int
+    """How many there are."""
     gap_samples: int
     """All gaps together."""
     skipped: dict[str, tuple[int, int]]
@@ -65,6 +71,7 @@ class FileReport:
     container: str
     """What the file is, or how a raw stream is framed."""
     file_bytes: int
+    """Size of the file."""
     links: tuple[LinkReport, ...]
     """One by one, at most :data:`MAX_LISTED` and while their comments stay below 16 MiB; the first
     is always there."""
@@ -77,7 +84,9 @@ class FileReport:
     gain_q8: int
     """What a player applies, in 1/256 dB."""
     vendor: str
+    """The encoder's name; empty if the file has none."""
     comments: tuple[tuple[str, str], ...]
+    """Tags: names and values."""
     stream_format: StreamFormat
     """What a decoder of the first link has to know, how channels are mapped among it."""
     ogg_streams: tuple[OggStream, ...]
@@ -89,6 +98,7 @@ class FileReport:
     duration_samples: int
     """What is heard: gaps in, pre-skips and end trims out; exact."""
     packets: int
+    """How many there are."""
     payload_bytes: int
     """Of the packets alone."""
     bitrate: float
@@ -120,6 +130,7 @@ class FileReport:
     gaps: tuple[Gap, ...]
     """Where packets are missing; at most :data:`MAX_LISTED`."""
     gap_count: int
+    """How many there are."""
     gap_samples: int
     """All gaps together."""
     skipped: dict[str, tuple[int, int]]

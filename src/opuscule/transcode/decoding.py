@@ -28,8 +28,11 @@ class Decoded:
     samples: int
     """Per channel, at ``rate``."""
     rate: int
+    """In Hz."""
     channels: int
+    """1 or 2."""
     duration_s: float
+    """What is heard, in seconds."""
     concealed_samples: int
     """Made up or rebuilt because packets were missing."""
 

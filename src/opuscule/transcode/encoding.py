@@ -33,10 +33,15 @@ class Encoded:
     samples: int
     """Per channel, at ``rate``."""
     rate: int
+    """In Hz."""
     channels: int
+    """1 or 2."""
     packets: int
+    """How many were written."""
     payload_bytes: int
+    """Of the packets alone."""
     duration_s: float
+    """What is heard, in seconds."""
     bitrate: float
     """Of the packets, bits a second."""
 
