@@ -30,6 +30,7 @@ Origin = Literal["received", "fec", "dred", "plc", "silence"]
 Missing = Literal["lost", "unsent", "jump"]
 """Why samples are not from their own packet: it was sent and is not there (or is no packet); the
 sender left it out in a pause (DTX); the sender's source jumped."""
+
 Pushed = Literal["kept", "duplicate", "late"]
 """What became of a packet: it will be played, had come before, or its time is over."""
 
