@@ -195,6 +195,20 @@ class Playout:
     def stats(self) -> dict[str, float]: ...
     def take_log(self) -> list[tuple[str, int | None, int]]: ...
 
+@final
+class Converger:
+    def __new__(
+        cls, interval_samples: int, *, channels: int, complexity: int, gain_q8: int = 0
+    ) -> Self: ...
+    def feed(
+        self,
+        payload: bytes,
+        lengths: Sequence[int] | Buffer,
+        gaps: Sequence[tuple[int, int, str]],
+        count: int,
+    ) -> None: ...
+    def finish(self) -> bytes: ...
+
 def decode_run(
     payload: bytes,
     lengths: Sequence[int] | Buffer,
