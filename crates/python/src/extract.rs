@@ -146,7 +146,10 @@ impl PyConverger {
         let points = held.take().ok_or_else(finished)?.finish();
         let bytes: Vec<u8> = points
             .iter()
-            .flat_map(|point| [point.int16, point.float32, point.gaps])
+            .flat_map(|point| {
+                let [low, high] = point.until.to_le_bytes();
+                [point.int16, point.float32, low, high]
+            })
             .collect();
         Ok(PyBytes::new(py, &bytes))
     }
