@@ -45,11 +45,8 @@ def loud(seconds: float) -> bytes:
     """Clipped hard: the decoder's soft clipping has to do its work."""
     n = np.arange(round(seconds * RATE))
     beat = np.sin(n * 2 * np.pi * 1.5 / RATE)
-    return (
-        np.clip(90_000 * beat * np.sin(n * 2 * np.pi * 330 / RATE), -32_768, 32_767)
-        .astype("<i2")
-        .tobytes()
-    )
+    wave = 90_000 * beat * np.sin(n * 2 * np.pi * 330 / RATE)
+    return bytes(np.clip(wave, -32_768, 32_767).astype("<i2"))
 
 
 def make(
