@@ -47,6 +47,13 @@ impl Decoder {
         })
     }
 
+    /// All that it remembers of what it decoded, as 16-byte words without meaning of their own:
+    /// only good to be compared with those of another decoder of the same rate and layout.
+    #[must_use]
+    pub fn words(&self) -> &[u128] {
+        self.raw.words()
+    }
+
     /// Output rate in Hz.
     #[must_use]
     pub fn rate(&self) -> u32 {
