@@ -44,8 +44,8 @@ PAGES = {
     ),
     "files": (
         "Files",
-        "Guides: [Reading any file of Opus](../reading.md), [Ogg files](../containers.md), "
-        "[Repair a recording](../repair.md).",
+        """Guides: [Reading any file of Opus](../reading.md), [Ogg files](../containers.md),
+[Repair a recording](../repair.md).""",
         [
             "opuscule.transcode",
             "opuscule.containers.opening",
