@@ -4,6 +4,7 @@ Reading needs neither zarr nor NumPy; importing and sealing need the extra ``arc
 """
 
 from opuscule.archive.archive import Archive, open_archive
+from opuscule.archive.cutting import CutReport, cut
 from opuscule.archive.importer import ImportResult, import_file
 from opuscule.archive.info import RecordingInfo
 from opuscule.archive.prepare import PrepareReport, prepare
@@ -13,11 +14,13 @@ from opuscule.archive.verify import VerifyReport, verify
 
 __all__ = [
     "Archive",
+    "CutReport",
     "ImportResult",
     "PrepareReport",
     "Recording",
     "RecordingInfo",
     "VerifyReport",
+    "cut",
     "import_file",
     "open_archive",
     "prepare",
