@@ -10,6 +10,7 @@ from opuscule.archive.info import RecordingInfo
 from opuscule.archive.prepare import PrepareReport, prepare
 from opuscule.archive.recording import Recording
 from opuscule.archive.seal import seal
+from opuscule.archive.segments import Segment, SegmentDataset
 from opuscule.archive.verify import VerifyReport, verify
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "PrepareReport",
     "Recording",
     "RecordingInfo",
+    "Segment",
+    "SegmentDataset",
     "VerifyReport",
     "cut",
     "import_file",
