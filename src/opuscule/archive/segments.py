@@ -26,8 +26,10 @@ from opuscule.errors import InvalidArgumentError, MissingExtraError
 from opuscule.units import MEDIA_RATE
 
 if TYPE_CHECKING:
-    import numpy
+    import numpy as np
     import numpy.typing as npt
+
+    Samples = npt.NDArray[np.float32]
 
 __all__ = ["Segment", "SegmentDataset"]
 
@@ -170,7 +172,7 @@ class SegmentDataset:
         start = self._firsts[stretch] + place - before
         return Segment(self._names[self._owners[stretch]], start, start + self._span)
 
-    def __getitem__(self, number: int) -> "npt.NDArray[numpy.float32]":
+    def __getitem__(self, number: int) -> "Samples":
         """Decode segment ``number``: float32 of shape ``(samples, channels)``, full scale ±1.
 
         Raises:
@@ -189,12 +191,12 @@ class SegmentDataset:
         )
         # At another rate rounding may give one sample more. A copy can be written to, which PyTorch
         # asks for.
-        found: npt.NDArray[numpy.float32] = np.array(np.asarray(pcm)[: self._length])
+        found: Samples = np.array(np.asarray(pcm)[: self._length])
         return found
 
     def batches(
         self, size: int, *, rank: int = 0, world: int = 1, threads: int = 1
-    ) -> "Iterator[npt.NDArray[numpy.float32]]":
+    ) -> "Iterator[Samples]":
         """Decode this epoch's segments batch by batch.
 
         Args:
@@ -218,9 +220,7 @@ class SegmentDataset:
         mine = range(rank, self._count, world)
         return self._batches([mine[at : at + size] for at in range(0, len(mine), size)], threads)
 
-    def _batches(
-        self, wanted: Sequence[range], threads: int
-    ) -> "Iterator[npt.NDArray[numpy.float32]]":
+    def _batches(self, wanted: Sequence[range], threads: int) -> "Iterator[Samples]":
         np = _numpy()
         if threads == 1:
             yield from (np.stack([self[number] for number in batch]) for batch in wanted)
