@@ -15,7 +15,14 @@ from typing import TypeAlias
 from opuscule.errors import InvalidArgumentError
 from opuscule.units import MEDIA_RATE
 
-__all__ = ["Seconds", "moment_to_sample", "original_to_sample", "scaled", "seconds_to_sample"]
+__all__ = [
+    "Seconds",
+    "exact_seconds",
+    "moment_to_sample",
+    "original_to_sample",
+    "scaled",
+    "seconds_to_sample",
+]
 
 Seconds: TypeAlias = float | str | Decimal | Fraction
 """A number of seconds; text is decimal (``"0.29"``) or has minutes and hours (``"1:02:03.5"``)."""
@@ -36,7 +43,7 @@ def seconds_to_sample(seconds: Seconds, rate: int = MEDIA_RATE) -> int:
     Raises:
         InvalidArgumentError: it is no finite number, or larger than any recording.
     """
-    return scaled(_exact(seconds), 1, rate)
+    return scaled(exact_seconds(seconds), 1, rate)
 
 
 def moment_to_sample(moment: datetime, start_epoch_ms: int | None) -> int:
@@ -83,13 +90,18 @@ def original_to_sample(position: int, source: Mapping[str, object], total_sample
     if position < 0 or (last is not None and position > last):
         upper = " or more" if last is None else f" to {last}"
         raise InvalidArgumentError(f"sample {position} of the original; expected 0{upper}")
-    found = scaled(position, Fraction(rate) / _exact(slower))
+    found = scaled(position, Fraction(rate) / exact_seconds(slower))
     if last is None:
         return found
     return total_samples if position == last else min(found, total_samples)
 
 
-def _exact(seconds: Seconds) -> Fraction:
+def exact_seconds(seconds: Seconds) -> Fraction:
+    """Take a number of seconds for what is written.
+
+    Raises:
+        InvalidArgumentError: it is no finite number, or larger than any recording.
+    """
     if isinstance(seconds, Fraction):
         return seconds
     try:

@@ -140,7 +140,7 @@ class RangeReading:
         check_sample_format(dtype)
         total = self.info.total_samples
         stop = total if stop_sample is None else stop_sample
-        start, stop = _checked(self, start_sample, stop, f"samples {start_sample} to {stop}")
+        start, stop = _checked(self, start_sample, stop)
         every, count = self.info.channels, len(channels or range(self.info.channels))
         pick(b"", every, channels, dtype)
         pre_roll_ms = None if mode == "exact" else 80
@@ -192,9 +192,9 @@ class RangeReading:
                 "expected at least one sample, and less overlap than that"
             )
         stop = self.info.total_samples if stop_sample is None else stop_sample
-        if start_sample == stop == self.info.total_samples:
+        if start_sample == stop == self.info.total_samples == 0:
             return iter(())
-        start, stop = _checked(self, start_sample, stop, f"samples {start_sample} to {stop}")
+        start, stop = _checked(self, start_sample, stop)
         every, count = self.info.channels, len(channels or range(self.info.channels))
         pick(b"", every, channels, dtype)
         step = block_samples - overlap_samples
@@ -266,11 +266,15 @@ def _picked(pcm: Pcm, every: int, channels: Sequence[int], dtype: SampleFormat) 
     return as_pcm(pick(bytes(pcm), every, channels, dtype), len(channels), dtype)
 
 
-def _checked(recording: Readable, start: int, stop: int, wanted: str) -> tuple[int, int]:
+def _checked(
+    recording: Readable, start: int, stop: int, wanted: str | None = None
+) -> tuple[int, int]:
     total = recording.info.total_samples
     if not 0 <= start < stop <= total:
+        told = f"samples {start} to {stop}"
+        told = f"{wanted} ({told} at 48 kHz)" if wanted else told
         raise InvalidArgumentError(
-            f"{wanted} of recording {recording.name!r} are 48 kHz samples {start} to {stop}; give "
-            f"a range that is not empty within 0 to {total}"
+            f"{told} of recording {recording.name!r} are wanted; give a range that is not empty "
+            f"within 0 to {total} (48 kHz)"
         )
     return start, stop
