@@ -82,8 +82,9 @@ PAGES = {
     ),
     "archive": (
         "Archive",
-        "What is on the disk: [the archive's format](../archive-format.md).",
-        ["opuscule.archive"],
+        "Guide: [The archive in use](../archive.md). What is on the disk: "
+        "[the archive's format](../archive-format.md).",
+        ["opuscule.archive", "opuscule.archive.positions"],
     ),
     "levels": (
         "Levels and activity",

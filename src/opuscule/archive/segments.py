@@ -96,6 +96,7 @@ class SegmentDataset:
                 "a positive length and rate"
             )
         _numpy()
+        self._where = archive
         self._archive = archive if isinstance(archive, Archive) else open_archive(archive)
         self._length, self._count, self._seed, self._epoch = segment_samples, count, seed, 0
         self._rate, self._mode = rate, mode
@@ -245,10 +246,15 @@ class SegmentDataset:
         return found
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_opened": OrderedDict(), "_lock": None}
+        state = {**self.__dict__, "_opened": OrderedDict(), "_lock": None}
+        if not isinstance(self._where, Archive):
+            state["_archive"] = None  # whoever gets it opens it again
+        return state
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state, _lock=Lock())
+        if not isinstance(self._where, Archive):
+            self._archive = open_archive(self._where)
 
 
 def _whole(recording: Recording) -> Iterator[tuple[int, int]]:

@@ -78,7 +78,7 @@ class OpusculeBackend(BackendEntrypoint):
             recording = names[0]
         opened = archive[recording]
         info = opened.info
-        audio = _Audio(opened, dtype, mode)
+        audio = _Audio(opened, filename_or_obj, dtype, mode)
         variable = xr.Variable(
             ("time", "channel"),
             indexing.LazilyIndexedArray(audio),
@@ -101,8 +101,14 @@ class OpusculeBackend(BackendEntrypoint):
 class _Audio(BackendArray):
     """The samples, decoded by range."""
 
-    def __init__(self, recording: Recording, dtype: SampleFormat, mode: Mode) -> None:
-        self.recording, self.mode = recording, mode
+    def __init__(
+        self,
+        recording: Recording,
+        archive: str | os.PathLike[str],
+        dtype: SampleFormat,
+        mode: Mode,
+    ) -> None:
+        self.recording, self.archive, self.mode = recording, archive, mode
         self.shape = (recording.info.total_samples, recording.info.channels)
         self.format: SampleFormat = dtype
         self.dtype = np.dtype(dtype)
@@ -112,6 +118,10 @@ class _Audio(BackendArray):
             key, self.shape, indexing.IndexingSupport.OUTER, self._take
         )
         return found
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Workers of Dask open the archive themselves.
+        return _reopened, (self.archive, self.recording.name, self.format, self.mode)
 
     def _take(self, key: tuple[Any, Any]) -> npt.NDArray[Any]:
         time, channel = key
@@ -141,6 +151,12 @@ class _Audio(BackendArray):
 
     def _nothing(self) -> npt.NDArray[Any]:
         return np.empty((0, self.shape[1]), self.dtype)
+
+
+def _reopened(
+    archive: str | os.PathLike[str], name: str, dtype: SampleFormat, mode: Mode
+) -> _Audio:
+    return _Audio(open_archive(archive)[name], archive, dtype, mode)
 
 
 class _Clock(CoordinateTransform):
