@@ -82,8 +82,8 @@ PAGES = {
     ),
     "archive": (
         "Archive",
-        "Guide: [The archive in use](../archive.md). What is on the disk: "
-        "[the archive's format](../archive-format.md).",
+        """Guide: [The archive in use](../archive.md). What is on the disk:
+[the archive's format](../archive-format.md).""",
         ["opuscule.archive", "opuscule.archive.positions"],
     ),
     "levels": (
