@@ -84,7 +84,12 @@ PAGES = {
         "Archive",
         """Guide: [The archive in use](../archive.md). What is on the disk:
 [the archive's format](../archive-format.md).""",
-        ["opuscule.archive", "opuscule.archive.positions", "opuscule.archive.writer"],
+        [
+            "opuscule.archive",
+            "opuscule.archive.moments",
+            "opuscule.archive.positions",
+            "opuscule.archive.writer",
+        ],
     ),
     "levels": (
         "Levels and activity",

@@ -84,7 +84,7 @@ def test_seconds_moments_and_the_original_name_the_same_range(
         recording.seconds_range(1, 13)
     with pytest.raises(InvalidArgumentError, match="not empty"):
         recording.moments_range(at, at)
-    with pytest.raises(InvalidArgumentError, match="expected 0 to 529200"):
+    with pytest.raises(InvalidArgumentError, match="within 0 to 529200"):
         recording.original_range(0, 529_201)
 
 

@@ -1,135 +1,106 @@
-"""Seconds, moments and the original's samples as samples at 48 kHz, without a float in between.
+"""Positions in a file's own samples and in the recording's 48 kHz, one by the other, exactly.
 
-One rule for all of them: the position is taken as the exact number that was written, and becomes
-the nearest sample; half-way between two it is the later one. A float is what it prints as: 0.29 is
-29/100, sample 13,920, although the float itself is a little less. Both ends of a range are turned
-into samples by themselves, so that ranges which adjoin in seconds adjoin in samples.
+A recording is addressed in 48 kHz samples. What was 44.1 or 192 kHz before it was encoded is still
+thought of in its own samples (labels and other software count them), so ranges are found by those
+too. All of it is integer arithmetic; pre-skip is not counted.
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, DecimalException
-from fractions import Fraction
-from typing import TypeAlias
+from dataclasses import dataclass
 
+from opuscule.archive.info import RecordingInfo
 from opuscule.errors import InvalidArgumentError
 from opuscule.units import MEDIA_RATE
 
-__all__ = [
-    "Seconds",
-    "exact_seconds",
-    "moment_to_sample",
-    "original_to_sample",
-    "scaled",
-    "seconds_to_sample",
-]
-
-Seconds: TypeAlias = float | str | Decimal | Fraction
-"""A number of seconds; text is decimal (``"0.29"``) or has minutes and hours (``"1:02:03.5"``)."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_EXPONENT = 18
-"""Of a number of seconds, as a power of ten: beyond all audio, and exact arithmetic stays cheap."""
+__all__ = ["Positions"]
 
 
-def scaled(position: Fraction | int, rate: Fraction | int, to_rate: int = MEDIA_RATE) -> int:
-    """Turn a position counted at one rate into the nearest at another; a tie goes up."""
-    return int((Fraction(position) * to_rate / Fraction(rate) + Fraction(1, 2)) // 1)
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """How a file's own samples lie in its recording.
 
-
-def seconds_to_sample(seconds: Seconds, rate: int = MEDIA_RATE) -> int:
-    """Tell the sample at ``rate`` nearest to a time in seconds; a tie goes to the later one.
-
-    Raises:
-        InvalidArgumentError: it is no finite number, or larger than any recording.
+    Own sample *n* is at ``n * 48000 * time_expansion / rate`` of the recording, beginning with
+    beginning.
     """
-    return scaled(exact_seconds(seconds), 1, rate)
 
+    rate: int
+    """Of the file, in Hz."""
+    samples: int
+    """Length of the file in its own samples."""
+    total_samples: int
+    """Length of the recording in 48 kHz samples."""
+    time_expansion: int = 1
+    """By how much the recording is slower than the file was."""
 
-def moment_to_sample(moment: datetime, start_epoch_ms: int | None) -> int:
-    """Tell the sample nearest to a moment, negative before the beginning of the recording.
+    @classmethod
+    def of(cls, info: RecordingInfo) -> "Positions":
+        """Return those of a recording; where packets were copied, own samples are of 48 kHz.
 
-    Args:
-        moment: with a zone.
-        start_epoch_ms: when the recording began, in milliseconds since 1970 UTC.
+        They are too where what its source says cannot be: no number, or a length that does not fit
+        the recording's.
+        """
+        source = info.source
+        rate, samples = source.get("original_rate"), source.get("original_samples")
+        expansion = source.get("time_expansion", 1)
+        if (
+            isinstance(rate, int)
+            and isinstance(samples, int)
+            and isinstance(expansion, int)
+            and rate > 0
+            and expansion > 0
+            # The one is the other, rounded once to the encoder's rate (8 kHz at the least).
+            and abs(samples * MEDIA_RATE * expansion - info.total_samples * rate) <= 6 * rate
+        ):
+            return cls(rate, samples, info.total_samples, expansion)
+        return cls(MEDIA_RATE, info.total_samples, info.total_samples)
 
-    Raises:
-        InvalidArgumentError: the moment has no zone, or it is not known when the recording began.
-    """
-    if moment.tzinfo is None or moment.utcoffset() is None:
-        raise InvalidArgumentError(
-            f"{moment.isoformat()} has no zone; give one, such as {moment.isoformat()}+00:00"
-        )
-    if start_epoch_ms is None:
-        raise InvalidArgumentError(
-            "it is not known when the recording began; address it by seconds or samples"
-        )
-    since = (moment - _EPOCH) // timedelta(microseconds=1) - start_epoch_ms * 1000
-    return scaled(since, 1_000_000)
+    def to_media(self, sample: int) -> int:
+        """Return the 48 kHz sample nearest to an own one, half up; the end is at the end.
 
+        Raises:
+            InvalidArgumentError: ``sample`` is not from 0 to the length.
+        """
+        self._check(sample, sample, self.samples)
+        if sample == self.samples:
+            return self.total_samples
+        scale = MEDIA_RATE * self.time_expansion
+        return min((2 * sample * scale + self.rate) // (2 * self.rate), self.total_samples)
 
-def original_to_sample(position: int, source: Mapping[str, object], total_samples: int) -> int:
-    """Tell the 48 kHz sample nearest to a sample of the file that a recording comes from.
+    def to_own(self, media_sample: int) -> int:
+        """Return the own sample nearest to a 48 kHz one, half up; the end is at the end.
 
-    Args:
-        position: counted at the file's own rate, from 0 to ``source["original_samples"]``.
-        source: of the recording; its ``original_rate``, ``original_samples`` and
-            ``time_expansion``, by how much it plays slower than it was heard, where it has one.
-        total_samples: length of the recording at 48 kHz; the original's end is always its end.
+        Raises:
+            InvalidArgumentError: ``media_sample`` is not from 0 to the recording's length.
+        """
+        self._check(media_sample, media_sample, self.total_samples)
+        if media_sample == self.total_samples:
+            return self.samples
+        scale = MEDIA_RATE * self.time_expansion
+        return min((2 * media_sample * self.rate + scale) // (2 * scale), self.samples)
 
-    Raises:
-        InvalidArgumentError: the rate is not known, or there is no such sample.
-    """
-    rate, count = source.get("original_rate"), source.get("original_samples")
-    slower = source.get("time_expansion", 1)
-    if not isinstance(rate, int) or rate < 1 or not isinstance(slower, int | float) or slower <= 0:
-        raise InvalidArgumentError(
-            "the original's rate is not known; address the recording by seconds or samples"
-        )
-    last = count if isinstance(count, int) else None
-    if position < 0 or (last is not None and position > last):
-        upper = " or more" if last is None else f" to {last}"
-        raise InvalidArgumentError(f"sample {position} of the original; expected 0{upper}")
-    found = scaled(position, Fraction(rate) / exact_seconds(slower))
-    if last is None:
-        return found
-    return total_samples if position == last else min(found, total_samples)
+    def covering(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the range of 48 kHz samples that holds all of a range of own ones.
 
+        Args:
+            start: first own sample.
+            stop: one past the last.
 
-def exact_seconds(seconds: Seconds) -> Fraction:
-    """Take a number of seconds for what is written.
+        Returns:
+            The last 48 kHz sample at or before ``start``, and the first at or after ``stop``, both
+            within the recording.
 
-    Raises:
-        InvalidArgumentError: it is no finite number, or larger than any recording.
-    """
-    if isinstance(seconds, Fraction):
-        return seconds
-    try:
-        if isinstance(seconds, str):
-            return _clock(seconds)
-        if isinstance(seconds, Decimal | int):
-            return _bounded(Decimal(seconds))
-        # float() first: the repr of NumPy's floats is no number.
-        return _bounded(Decimal(repr(float(seconds))))
-    except (DecimalException, ValueError, TypeError, OverflowError) as error:
-        raise InvalidArgumentError(
-            f"{str(seconds)[:60]!r} is no number of seconds; expected such as 0.29 or '1:02:03.5'"
-        ) from error
+        Raises:
+            InvalidArgumentError: the range reaches out of the file, or is turned round.
+        """
+        self._check(start, stop, self.samples)
+        scale = MEDIA_RATE * self.time_expansion
+        first = min(start * scale // self.rate, self.total_samples)
+        last = -(-stop * scale // self.rate)
+        return first, self.total_samples if stop == self.samples else min(last, self.total_samples)
 
-
-def _clock(text: str) -> Fraction:
-    *larger, last = text.strip().split(":")
-    if len(larger) > 2 or (larger and "-" in text):
-        raise ValueError(text)
-    total = 0
-    for part in larger:
-        if not part.isdecimal() or len(part) > _MAX_EXPONENT:
-            raise ValueError(text)
-        total = total * 60 + int(part)
-    return _bounded(Decimal(last)) + total * 60
-
-
-def _bounded(number: Decimal) -> Fraction:
-    if not number.is_finite() or (number and not -40 < number.adjusted() <= _MAX_EXPONENT):
-        raise ValueError(number)
-    return Fraction(number)
+    def _check(self, start: int, stop: int, length: int) -> None:
+        if not 0 <= start <= stop <= length:
+            where = str(start) if start == stop else f"{start} to {stop}"
+            raise InvalidArgumentError(
+                f"sample {where} is wanted; give one within 0 to {length} (rate {self.rate} Hz, "
+                f"{self.samples} samples; {self.total_samples} at 48 kHz)"
+            )

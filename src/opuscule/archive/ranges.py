@@ -6,12 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
-from opuscule.archive.positions import (
-    Seconds,
-    moment_to_sample,
-    original_to_sample,
-    seconds_to_sample,
-)
+from opuscule.archive.moments import Seconds, moment_to_sample, seconds_to_sample
+from opuscule.archive.positions import Positions
 from opuscule.archive.rates import resampled
 from opuscule.archive.streaming import Mode, Readable, blocks, check_mode, pick
 from opuscule.codec import Pcm, as_pcm
@@ -92,16 +88,15 @@ class RangeReading:
     def original_range(self: Readable, start: int, stop: int) -> tuple[int, int]:
         """Tell the range that holds samples ``[start, stop)`` of the file that was imported.
 
-        They are counted at its own rate. Result as :meth:`seconds_range`; read at the rate of the
+        They are counted at its own rate, each becomes the nearest at 48 kHz; where packets were
+        copied, they are at 48 kHz. Result as :meth:`seconds_range`; read at the rate of the
         file with :meth:`read` it has as many samples as were asked for, give or take one.
 
         Raises:
-            InvalidArgumentError: the original's rate is not known, or the range is empty or not
-                within it.
+            InvalidArgumentError: the range is empty or not within the original.
         """
-        source, total = self.info.source, self.info.total_samples
-        first = original_to_sample(start, source, total)
-        last = original_to_sample(stop, source, total)
+        own = Positions.of(self.info)
+        first, last = own.to_media(start), own.to_media(stop)
         return _checked(self, first, last, f"samples {start} to {stop} of the original")
 
     def read(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from math import gcd
 from typing import TypeAlias
 
-from opuscule.archive.positions import scaled
+from opuscule.archive.moments import scaled
 from opuscule.codec import Pcm
 from opuscule.errors import InvalidArgumentError, MissingExtraError
 from opuscule.packets import SampleFormat

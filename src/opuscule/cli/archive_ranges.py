@@ -11,7 +11,7 @@ from opuscule.cli.output import clock_time, emit, json_option
 
 if TYPE_CHECKING:
     from opuscule.archive import Recording
-    from opuscule.archive.positions import Seconds
+    from opuscule.archive.moments import Seconds
     from opuscule.archive.streaming import Mode
     from opuscule.codec import Pcm
 
@@ -167,7 +167,7 @@ def _ranges(
 
 
 def _seconds(text: str) -> tuple["Seconds", "Seconds | None"]:
-    from opuscule.archive.positions import exact_seconds
+    from opuscule.archive.moments import exact_seconds
 
     first, last = _two(text, "--seconds")
     if last.startswith("+"):
@@ -176,7 +176,7 @@ def _seconds(text: str) -> tuple["Seconds", "Seconds | None"]:
 
 
 def _moments(text: str) -> tuple[datetime, datetime]:
-    from opuscule.archive.positions import exact_seconds
+    from opuscule.archive.moments import exact_seconds
 
     first, last = _two(text, "--at")
     try:
