@@ -4,20 +4,30 @@ What a file is, its first bytes say, not its name.
 """
 
 import contextlib
-import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Unpack
 
 from opuscule.archive.info import RecordingInfo, suggest_name
+from opuscule.archive.origin import (
+    Told,
+    check_own,
+    file_facts,
+    plain_text,
+    sound_facts,
+    told_by,
+    told_in,
+)
 from opuscule.archive.writer import RecordingWriter
 from opuscule.codec import EncoderSettings, SettingsOverrides, StreamEncoder, libopus_version
 from opuscule.containers.detect import FileFormat, detect_file
-from opuscule.containers.media import Resampler, open_pcm
+from opuscule.containers.media import Resampler, open_native, opus_rate
+from opuscule.containers.metadata import parse_zone, read_tags
 from opuscule.containers.ogg import OggReader, PacketColumns
 from opuscule.containers.opening import PacketReader, open_packets
 from opuscule.containers.pcm import SAMPLE_BYTES, PcmReader
+from opuscule.containers.reshape import Counted
 from opuscule.errors import UnsupportedFormatError
 from opuscule.files import check_input
 from opuscule.packets import Gap, GapKind
@@ -25,9 +35,6 @@ from opuscule.transcode import Progress
 from opuscule.units import to_media_samples
 
 __all__ = ["ImportResult", "import_file"]
-
-MAX_COMMENTS, MAX_COMMENT_LENGTH = 256, 16_384
-"""More comments, and longer ones such as pictures, are left out and counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,8 @@ def import_file(
     frame_ms: float = 20,
     preset: str | EncoderSettings = "archive",
     salvage: bool = False,
+    attributes: Mapping[str, object] | None = None,
+    zone: str | None = None,
     progress: Progress | None = None,
     **overrides: Unpack[SettingsOverrides],
 ) -> ImportResult:
@@ -66,6 +75,10 @@ def import_file(
         preset: how it is encoded, as for :class:`opuscule.codec.Encoder`.
         salvage: take a damaged or cut file as far as it goes, and note in the recording's source
             that this was allowed. Opus is always taken so.
+        attributes: your own, kept with the recording: JSON values by their names.
+        zone: where the clock hung that says when the recording began, if the file does not say it:
+            ``UTC``, an offset such as ``+02:00``, or a name such as ``Europe/Berlin``. None leaves
+            such a beginning as the file has it, and ``start_epoch_ms`` unknown.
         progress: called again and again on the way.
         overrides: settings that replace the preset's.
 
@@ -73,22 +86,20 @@ def import_file(
         RecordingExistsError: there is a recording of that name.
         UnsupportedFormatError: it has more than two channels, no audio, or a rate above 48 kHz.
         FormatError: it is not audio, or damaged.
-        InvalidArgumentError: a name or setting is not valid.
+        InvalidArgumentError: a name, a setting, an attribute or the zone is not valid.
         NotAnArchiveError: something else is where the archive should be.
         MissingExtraError: a part that is not installed is needed.
         OSError: a file cannot be read or written.
     """
     path = check_input(path)
     name = suggest_name(path.stem) if name is None else name
+    own = check_own(attributes or {})
+    if zone is not None:
+        parse_zone(zone)
     found = detect_file(path)
-    with path.open("rb") as file:
-        source: dict[str, object] = {
-            "kind": "import",
-            "name": _text(path.name),
-            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
-            "bytes": file.tell(),
-            "container": FileFormat.OGG if found is FileFormat.OGG_OPUS else found,
-        }
+    source = file_facts(path, found)
+    if own:
+        source["attributes"] = own
     with contextlib.ExitStack() as stack:
         reader: PacketReader | None = None
         if found.may_hold_opus:
@@ -98,11 +109,18 @@ def import_file(
                 if found is FileFormat.OGG_OPUS:
                     raise
         if reader is not None:
-            info = _copy(archive, name, reader, source, progress)
+            info = _copy(archive, name, reader, source, zone, progress)
             return ImportResult(name, info, transcoded=False)
     if salvage:
         source["salvage"] = True
-    with open_pcm(path, rate=rate, salvage=salvage) as pcm:
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(open_native(path, salvage=salvage))
+        source.update(sound_facts(opened))
+        told = told_by(path, opened, zone)
+        source.update(told.facts)
+        original = Counted(opened)
+        wanted = opus_rate(opened.rate, path) if rate is None else rate
+        pcm = original if wanted == opened.rate else Resampler(original, wanted)
         if pcm.channels > 2:
             raise UnsupportedFormatError(
                 f"{path} has {pcm.channels} channels; 1 or 2 can be archived: mix it down or split "
@@ -116,7 +134,7 @@ def import_file(
             preset=preset,
             **overrides,
         )
-        info = _encode(archive, name, pcm, encoder, source, progress)
+        info = _encode(archive, name, pcm, encoder, source, told, original, progress)
     return ImportResult(name, info, transcoded=True)
 
 
@@ -125,6 +143,7 @@ def _copy(
     name: str,
     reader: PacketReader,
     source: dict[str, object],
+    zone: str | None,
     progress: Progress | None,
 ) -> RecordingInfo:
     with RecordingWriter(archive, name, reader.format) as writer:
@@ -137,9 +156,9 @@ def _copy(
             writer.add(missing)
         source["original_rate"] = reader.format.input_rate
         source["original_channels"] = reader.format.channels
-        comments = [(_text(key), _text(value)) for key, value in reader.comments]
-        kept = [c for c in comments if len(c[0]) + len(c[1]) <= MAX_COMMENT_LENGTH]
-        source["comments_left_out"] = len(comments) - len(kept[:MAX_COMMENTS])
+        source["original_codec"] = "opus"
+        told = told_in(read_tags(reader.comments), zone)
+        source.update(told.facts)
         if isinstance(reader, OggReader):
             source["start_granule"] = reader.start_granule
         skipped = reader.skipped.items()
@@ -147,9 +166,10 @@ def _copy(
         return writer.finish(
             end,
             complete=not reader.truncated,
+            start_epoch_ms=told.start_epoch_ms,
             source=source,
-            encoder={"vendor": _text(reader.vendor)},
-            comments=kept[:MAX_COMMENTS],
+            encoder={"vendor": plain_text(reader.vendor)},
+            comments=told.comments,
         )
 
 
@@ -182,25 +202,17 @@ def _add(writer: RecordingWriter, batch: PacketColumns) -> None:
             writer.add(gap)
 
 
-def _text(value: str) -> str:
-    """Make text that can be written as UTF-8: what was none in the file is taken for Latin-1."""
-    data = value.encode(errors="surrogateescape")
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
-
-
 def _encode(
     archive: str | os.PathLike[str],
     name: str,
     pcm: PcmReader,
     encoder: StreamEncoder,
     source: dict[str, object],
+    told: Told,
+    original: Counted,
     progress: Progress | None,
 ) -> RecordingInfo:
-    original_rate = pcm.source_rate if isinstance(pcm, Resampler) else pcm.rate
-    form = replace(encoder.format, input_rate=original_rate)
+    form = replace(encoder.format, input_rate=original.rate)
     total = None if pcm.total_samples is None else to_media_samples(pcm.total_samples, pcm.rate)
     frame_bytes = SAMPLE_BYTES[pcm.sample_format] * pcm.channels
     samples = 0
@@ -213,13 +225,14 @@ def _encode(
                 progress(to_media_samples(samples, pcm.rate), total)
         for packet in encoder.finish():
             writer.add(packet)
-        source["original_rate"] = original_rate
-        source["original_channels"] = pcm.channels
+        source["original_samples"] = original.read_samples
         source["encoded_rate"] = pcm.rate
         source["encoded_samples"] = samples
         settings = asdict(encoder.encoder.settings)
         return writer.finish(
             encoder.end_samples,
+            start_epoch_ms=told.start_epoch_ms,
             source=source,
             encoder={"libopus": libopus_version(), "settings": settings},
+            comments=told.comments,
         )

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from opuscule.cli.output import (
@@ -43,6 +44,20 @@ def import_(
     bitrate: Annotated[int, typer.Option(help="For what is not Opus yet: bits a second.")] = 64_000,
     rate: int | None = rate_option,
     salvage: bool = salvage_option,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Your own, kept with it; numbers and other JSON as such. Repeat it for more.",
+        ),
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the recorder's clock hung, if the file does not say: UTC, +02:00,"
+            " Europe/Berlin."
+        ),
+    ] = None,
     json: bool = json_option,
 ) -> None:
     """Bring files into an archive, which is made if it is not there.
@@ -53,6 +68,7 @@ def import_(
 
     if name is not None and len(sources) > 1:
         raise typer.BadParameter("one name is for one file", param_hint="--name")
+    attributes = _attributes(attribute or [])
     for source in sources:
         with progress_bar(f"importing {source.name}", json) as progress:
             done = import_file(
@@ -62,6 +78,8 @@ def import_(
                 bitrate=bitrate,
                 rate=rate,
                 salvage=salvage,
+                attributes=attributes,
+                zone=zone,
                 progress=progress,
             )
         if json:
@@ -71,6 +89,19 @@ def import_(
                 f"{done.name}: {clock_time(done.info.total_samples / 48_000)},"
                 f" {done.info.packets} packets, {done.info.payload_bytes / 1000:.0f} kB"
             )
+
+
+def _attributes(given: list[str]) -> dict[str, object]:
+    attributes: dict[str, object] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter(f"{text!r} is no NAME=VALUE", param_hint="--attribute")
+        try:
+            attributes[name] = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            attributes[name] = value
+    return attributes
 
 
 @app.command()
