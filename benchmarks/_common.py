@@ -52,8 +52,8 @@ def above(name: str, value: float, unit: str, target: float) -> Result:
     return Result(name, value, unit, target, value >= target)
 
 
-def options(about: str | None, rounds: int) -> argparse.Namespace:
-    """The command line that all have."""
+def options(about: str | None, rounds: int, parts: Sequence[str] = ()) -> argparse.Namespace:
+    """The command line that all have, and `--only` for those that have parts."""
     parser = argparse.ArgumentParser(
         description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -61,6 +61,8 @@ def options(about: str | None, rounds: int) -> argparse.Namespace:
     parser.add_argument(
         "--rounds", type=int, default=rounds, help="how often each way has its turn"
     )
+    if parts:
+        parser.add_argument("--only", choices=parts, help="measure this part alone")
     return parser.parse_args()
 
 

@@ -20,6 +20,7 @@ from opuscule.containers.ogg import OggWriter
 
 __all__ = [
     "Action",
+    "Layout",
     "Reference",
     "ReferenceMissingError",
     "carry_out",
@@ -40,12 +41,35 @@ class ReferenceMissingError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One call to a decoder: ``d`` decode, ``f`` FEC, ``r`` deep redundancy, ``c`` conceal."""
+    """One call to a decoder: ``d`` decode, ``f`` FEC, ``r`` deep redundancy, ``c`` conceal.
+
+    ``f`` of several streams rebuilds ``samples``, and conceals what its FEC does not reach.
+    """
 
     kind: Kind
     packet: bytes = b""
     samples: int = 0
     offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How channels lie in several streams (RFC 7845 §5.1.1)."""
+
+    streams: int
+    coupled: int
+    mapping: bytes
+
+    def decoder(
+        self, rate: int, sample_format: SampleFormat = "int16", complexity: int = 5
+    ) -> Decoder:
+        """The package's decoder of it."""
+        stream = StreamFormat(
+            len(self.mapping), 0, 48_000, 0, 255, self.streams, self.coupled, self.mapping
+        )
+        return Decoder.for_stream(
+            stream, rate=rate, sample_format=sample_format, complexity=complexity
+        )
 
 
 def _libopus() -> Path:
@@ -97,14 +121,15 @@ class Reference:
 
     def encode(self, rate: int, channels: int, application: str, script: bytes) -> list[bytes]:
         """Encode as the script says, whose records ``tools/reference/encode.c`` describes."""
-        out = self._run("encode", (rate, channels, application), script)
-        packets = []
-        at = 0
-        while at < len(out):
-            (length,) = struct.unpack_from("<I", out, at)
-            packets.append(out[at + 4 : at + 4 + length])
-            at += 4 + length
-        return packets
+        return _packets(self._run("encode", (rate, channels, application), script))
+
+    def encode_many(
+        self, rate: int, channels: int, family: int, application: str, script: bytes
+    ) -> tuple[Layout, list[bytes]]:
+        """The same in several streams, by a mapping family; and how the channels lie in them."""
+        out = self._run("encode", (rate, channels, application, family), script)
+        layout, *packets = _packets(out)
+        return Layout(layout[0], layout[1], layout[2:]), packets
 
     def decode(
         self,
@@ -113,6 +138,7 @@ class Reference:
         channels: int,
         sample_format: SampleFormat,
         complexity: int,
+        layout: Layout | None = None,
     ) -> bytes:
         """The PCM, interleaved, of all actions on one decoder."""
         records = b"".join(
@@ -120,7 +146,8 @@ class Reference:
             for a in actions
         )
         name = "float" if sample_format == "float32" else "int16"
-        return self._run("decode", (rate, channels, complexity, name), records)
+        streams = (layout.streams, layout.coupled, layout.mapping.hex()) if layout else ()
+        return self._run("decode", (rate, channels, complexity, name, *streams), records)
 
     def _run(self, program: str, arguments: Iterable[object], records: bytes) -> bytes:
         done = subprocess.run(
@@ -133,20 +160,37 @@ class Reference:
         return done.stdout
 
 
+def _packets(out: bytes) -> list[bytes]:
+    packets = []
+    at = 0
+    while at < len(out):
+        (length,) = struct.unpack_from("<I", out, at)
+        packets.append(out[at + 4 : at + 4 + length])
+        at += 4 + length
+    return packets
+
+
 def carry_out(
     actions: Iterable[Action],
     rate: int,
     channels: int,
     sample_format: SampleFormat,
     complexity: int,
+    layout: Layout | None = None,
 ) -> bytes:
     """The same as :meth:`Reference.decode`, by the package's decoder."""
-    decoder = Decoder(rate, channels, sample_format=sample_format, complexity=complexity)
+    if layout:
+        decoder = layout.decoder(rate, sample_format, complexity)
+    else:
+        decoder = Decoder(rate, channels, sample_format=sample_format, complexity=complexity)
     out = []
     for action in actions:
         if action.kind == "d":
             pcm = decoder.decode(action.packet)
         elif action.kind == "f":
+            before = action.samples - decoder.fec_samples(action.packet)
+            if before > 0:
+                out.append(bytes(decoder.conceal(before)))
             pcm = decoder.decode_fec(action.packet)
         elif action.kind == "r":
             pcm = decoder.decode_dred(action.packet, action.offset, action.samples)

@@ -56,12 +56,18 @@ def _mono(name: str) -> Signal:
 def sound(name: str, channels: int, start: int, samples: int) -> npt.NDArray[np.int16]:
     """A stretch as ``(samples, channels)``; the right ear hears it later and softer, with chords.
 
+    More than two channels hear it one 25 ms after the other, each a little softer.
+
     The start wraps, so that a stretch of up to a second always fits.
     """
     mono = _mono(name)
     at = start % (len(mono) - RATE)
     left = mono[at : at + samples]
-    if channels == 1:
+    if channels > 2:
+        delays = 1200 * np.arange(channels)
+        times = (at + np.arange(samples)[:, None] - delays) % len(mono)
+        both = mono[times] * 0.97 ** np.arange(channels)
+    elif channels == 1:
         both = left[:, None]
     else:
         right = 0.6 * np.roll(mono, 300)[at : at + samples]

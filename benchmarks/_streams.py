@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from itertools import cycle, product
 from typing import Literal
 
-from _reference import Action
+from _reference import Action, Layout
 from _sounds import RATE, SOUNDS, sound
 from opuscule import Decoder
 from opuscule.codec import Application, SampleFormat, packet_duration
+from opuscule.framing import undelimit
 
 __all__ = [
     "GROUPS",
@@ -29,7 +30,9 @@ __all__ = [
     "variants",
 ]
 
-Group = Literal["steady", "automatic", "switching", "dtx", "fec", "dred"]
+Group = Literal[
+    "steady", "automatic", "switching", "dtx", "fec", "dred", "channels", "channels, fec"
+]
 GROUPS: tuple[Group, ...] = ("steady", "automatic", "switching", "dtx", "fec", "dred")
 Controls = Mapping[str, int]
 
@@ -97,6 +100,8 @@ class Stream:
     segments: tuple[Segment, ...]
     number: int
     """Its place in the matrix: what varies from stream to stream follows from it."""
+    family: int = 0
+    """The mapping family: 0 for one stream."""
 
     def script(self) -> bytes:
         """The records for the reference encoder."""
@@ -130,39 +135,50 @@ def variants(stream: Stream) -> tuple[Variant, ...]:
     formats: tuple[SampleFormat, SampleFormat] = ("int16", "float32")
     return (
         *(Variant(RATE, stream.channels, kind, 5) for kind in formats),
-        Variant(rate, 1 + n // 5 % 2, formats[n // 10 % 2], (0, 6, 10)[n % 3]),
+        Variant(
+            rate,
+            stream.channels if stream.family else 1 + n // 5 % 2,
+            formats[n // 10 % 2],
+            (0, 6, 10)[n % 3],
+        ),
     )
 
 
-def actions(stream: Stream, packets: Sequence[bytes], rate: int) -> Iterator[Action]:
+def actions(
+    stream: Stream, packets: Sequence[bytes], rate: int, layout: Layout | None = None
+) -> Iterator[Action]:
     """All packets; but in groups of losses some are missing, and rebuilt by each means there is.
 
     What DTX need not send (packets of at most two bytes) is missing from every second such stream.
     """
-    asked = Decoder(rate)
+    asked = layout.decoder(rate) if layout else Decoder(rate)
     chance = random.Random(stream.number)
     missing: list[int] = []  # their durations
     burst = 0
     for packet in packets:
-        duration = packet_duration(packet) * rate // 48_000
+        # All streams of a packet are equally long; all but the last are self-delimited.
+        one = undelimit(packet)[0] if layout and layout.streams > 1 else packet
+        duration = packet_duration(one) * rate // 48_000
         if stream.group == "dtx":
             lost = stream.number // 2 % 2 == 1 and len(packet) <= 2
         else:
-            if not burst and not missing and stream.group in ("fec", "dred"):
+            if not burst and not missing and stream.group.endswith(("fec", "dred")):
                 burst = chance.choice((*[0] * 12, 1, 1, 2, 4))
             lost = burst > 0
             burst -= lost
         if lost:
             missing.append(duration)
             continue
-        yield from _rebuilt(asked, missing, packet)
+        yield from _rebuilt(asked, missing, packet, layout is not None)
         missing.clear()
         yield Action("d", packet)
     for duration in missing:
         yield Action("c", samples=duration)
 
 
-def _rebuilt(asked: Decoder, missing: Sequence[int], packet: bytes) -> Iterator[Action]:
+def _rebuilt(
+    asked: Decoder, missing: Sequence[int], packet: bytes, several: bool
+) -> Iterator[Action]:
     """Deep redundancy as far back as it reaches, FEC for the last frame, PLC for the rest."""
     reach, fec = asked.dred_samples(packet), asked.fec_samples(packet)
     for n, duration in enumerate(missing):
@@ -170,6 +186,9 @@ def _rebuilt(asked: Decoder, missing: Sequence[int], packet: bytes) -> Iterator[
         if back <= reach:
             yield Action("r", packet, duration, back)
         elif n + 1 == len(missing) and 0 < fec <= duration:
+            if several:  # libopus rebuilds no less than a packet there, and conceals what is before
+                yield Action("f", packet, duration)
+                continue
             if fec < duration:
                 yield Action("c", samples=duration - fec)
             yield Action("f", packet)

@@ -1,26 +1,25 @@
-"""Encoding and decoding through Python, against PyAV's libopus (rows C10, P10).
+"""Encoding and decoding through Python, against PyAV's libopus (rows C10, P10) and a loop in Rust.
 
 A minute of speech, 16 kHz mono, 24 kb/s, complexity 5, in-band FEC for 10 % loss, no DTX, both
 sides alike. A time is the CPU time of a minute by its packets, the median over the rounds. PyAV
 decodes at 48 kHz only. Row C10: how small speech becomes at four frame lengths.
 
-Against a loop in Rust (`crates/core/examples/codec_loop.rs`, built by cargo), by the clock and by
-the best round of each side: a whole recording in one call, and what one call costs above libopus.
-For the second each call does as little as there is to do, 2.5 ms at 8 kHz, so that it is not lost
-in the noise of the work. Two threads against one need two idle cores.
+Against a loop in Rust (`_rust_loop.py`), in turns of half a second and less, by the CPU time of our
+thread and of its process: a whole recording in one call, the median of the pairs; and what one call
+costs above libopus, the difference of the quickest turns, because a small difference of two times
+that both swing with the machine swings more than it is. There each call does as little as there is
+to do: 2.5 ms at 8 kHz, and, because more samples have to be handed over, 20 ms at 48 kHz, both CELT
+at complexity 0.
+
+Two threads against one need two idle cores: `--only threads` alone on the machine.
 """
 
+import multiprocessing
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from fractions import Fraction
-from functools import cache
-from pathlib import Path
 
 import av
 import numpy as np
@@ -28,7 +27,6 @@ from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 
 from _common import (
-    ROOT,
     Result,
     above,
     below,
@@ -40,6 +38,7 @@ from _common import (
     report,
     speech,
 )
+from _rust_loop import RustLoop, Way, on_one_core, pairs, program
 from opuscule import Decoder, Encoder, EncoderSettings, Packet, StreamEncoder
 from opuscule.playout import StreamDecoder
 
@@ -180,107 +179,119 @@ LEAST = EncoderSettings("lowdelay", 16_000, 0, fec=False, loss_percent=0, dtx=Fa
 LEAST_WORDS = ["application=lowdelay", "bitrate=16000", "complexity=0"]
 
 
-@cache
-def rust_loop() -> str | None:
-    """The program, built; None where it cannot be."""
-    if shutil.which("cargo") is None:
-        return None
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # cmake is there
-    command = ["cargo", "build", "--release", "--locked", "--example", "codec_loop"]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, check=True)
-    return str(ROOT / "target" / "release" / "examples" / "codec_loop")
-
-
-def rust(program: str, file: str, rate: int, frame_ms: float, words: list[str]) -> list[float]:
-    command = [program, file, str(rate), str(frame_ms), *words]
-    return [float(n) for n in subprocess.check_output(command, text=True).split()]
-
-
 def against_rust(pcm: bytes, rounds: int) -> list[Result]:
-    program = rust_loop()
-    if program is None:
-        print("cargo is absent: not compared with a loop in Rust")
+    path = program()
+    if path is None:
+        print("cargo is absent, or this is not Linux: not compared with a loop in Rust")
         return []
-    with tempfile.NamedTemporaryFile(suffix=".pcm") as file, tempfile.NamedTemporaryFile() as small:
-        file.write(pcm)
-        file.flush()
-        small.write(pcm[: 2 * 8_000 * 10])
-        small.flush()
+    with on_one_core():
         return [
-            *whole_recording(program, file.name, pcm, rounds),
-            *one_call(program, small.name, pcm[: 2 * 8_000 * 10], rounds),
+            *whole_recording(path, pcm, 2 * rounds),
+            *one_call(path, pcm[: 4_000 * 40], 8_000, 2.5, 20 * rounds),
+            *one_call(path, speech(48_000, 10), 48_000, 20, 20 * rounds),
         ]
 
 
-def whole_recording(program: str, file: str, pcm: bytes, rounds: int) -> list[Result]:
+def whole_recording(path: str, pcm: bytes, rounds: int) -> list[Result]:
     packets = [packet.data for packet in StreamEncoder(RATE, preset=SETTINGS).push(pcm)]
-    ours, theirs = [], []
-    for _ in range(rounds):
-        theirs.append(rust(program, file, RATE, 20, SETTING_WORDS))
-        assert theirs[-1][2] == sum(map(len, packets)), "they encoded something else"
-        stream, decoder = StreamEncoder(RATE, preset=SETTINGS), Decoder(RATE)
-        began = time.perf_counter()
-        stream.push(pcm)
-        between = time.perf_counter()
-        decoder.decode_many(packets)
-        ours.append((between - began, time.perf_counter() - between))
-    encode, decode = (
-        min(times[way] for times in theirs) / min(times[way] for times in ours) * PACKETS / 1e6
-        for way in (0, 1)
-    )
-    return [
-        above("encode, whole recording: Rust's time by ours", encode, "", 0.97),
-        above("decode, whole recording: Rust's time by ours", decode, "", 0.97),
-    ]
+    loop = RustLoop(path, pcm, RATE, 20, SETTING_WORDS)
+    assert loop.run("encode") == sum(map(len, packets)), "they encoded something else"
+    assert loop.run("decode") == len(Decoder(RATE).decode_many(packets))
+    ways: dict[Way, Callable[[], object]] = {
+        "encode": lambda: StreamEncoder(RATE, preset=SETTINGS).push(pcm),
+        "decode": lambda: Decoder(RATE).decode_many(packets),
+    }
+    results = []
+    for way, work in ways.items():
+        took = pairs(work, loop, way, rounds)
+        ours, theirs = took
+        name = f"{way}, whole recording: Rust's time by ours"
+        results += [
+            above(name, ratio(theirs, ours), "", 0.97),
+            plain(f"{name}, quickest turns", min(theirs) / min(ours), ""),
+        ]
+    loop.close()
+    return results
 
 
-def one_call(program: str, file: str, pcm: bytes, rounds: int) -> list[Result]:
-    frames = [pcm[at : at + 40] for at in range(0, len(pcm), 40)]
-    ours: list[tuple[float, float]] = []
-    theirs = []
-    for _ in range(2 * rounds):
-        theirs.append(rust(program, file, 8_000, 2.5, LEAST_WORDS))
-        encoder, decoder = Encoder(8_000, preset=LEAST), Decoder(8_000)
-        began = time.perf_counter()
-        packets = [encoder.encode(frame) for frame in frames]
-        between = time.perf_counter()
+def one_call(path: str, pcm: bytes, rate: int, frame_ms: float, rounds: int) -> list[Result]:
+    size = round(rate * frame_ms / 1000) * 2
+    frames = [pcm[at : at + size] for at in range(0, len(pcm) - size + 1, size)]
+    loop = RustLoop(path, pcm, rate, frame_ms, LEAST_WORDS)
+
+    def encode() -> list[bytes]:
+        encode = Encoder(rate, preset=LEAST).encode
+        return [encode(frame) for frame in frames]
+
+    packets = encode()
+    assert loop.run("encode") == sum(map(len, packets)), "they encoded something else"
+
+    def decode() -> None:
+        decode = Decoder(rate).decode
         for packet in packets:
-            decoder.decode(packet)
-        ended = time.perf_counter()
-        ours.append((between - began, ended - between))
-    encode, decode = (
-        min(times[way] for times in ours) / len(frames) * 1e6 - min(times[way] for times in theirs)
-        for way in (0, 1)
-    )
+            decode(packet)
+
+    results = []
+    ways: dict[Way, Callable[[], object]] = {"encode": encode, "decode": decode}
+    for way, work in ways.items():
+        took = pairs(work, loop, way, rounds)
+        ours, theirs = ([seconds / len(frames) * 1e6 for seconds in side] for side in took)
+        name = f"{way}, {frame_ms:g} ms at {rate // 1000} kHz, one call"
+        more = [a - b for a, b in zip(ours, theirs, strict=True)]
+        results += [
+            below(f"{name} above libopus", min(ours) - min(theirs), "µs", 1.5),
+            plain(f"{name} above libopus, median of the pairs", median(more), "µs"),
+            plain(f"{name}: libopus's own", min(theirs), "µs"),
+        ]
+    loop.close()
+    return results
+
+
+def encode_whole(pcm: bytes) -> int:
+    return len(StreamEncoder(RATE, preset=SETTINGS).push(pcm))
+
+
+def at_once(pcm: bytes, rounds: int) -> list[Result]:
+    """Two encodings one after the other, on two threads, and in two processes, in turn.
+
+    On idle cores two threads halve the time. On busy ones nothing does; but what hinders threads
+    hinders two processes as much, which share no interpreter, and turns are so short that the
+    quickest of each way may have found the cores idle.
+    """
+    twice = [pcm[: 2 * RATE * 10]] * 2
+
+    def took(work: Callable[[], object]) -> Callable[[], float]:
+        def measure() -> float:
+            began = time.perf_counter()
+            work()
+            return time.perf_counter() - began
+
+        return measure
+
+    spawned = multiprocessing.get_context("spawn")
+    with ThreadPoolExecutor(2) as pool, ProcessPoolExecutor(2, mp_context=spawned) as others:
+        ways = {
+            "one": took(lambda: [encode_whole(each) for each in twice]),
+            "threads": took(lambda: list(pool.map(encode_whole, twice))),
+            "processes": took(lambda: list(others.map(encode_whole, twice))),
+        }
+        measured = in_turn(ways, 10 * rounds)
+    one, threads, processes = measured.values()
+    load = os.getloadavg()[0]
     return [
-        below("encode, one call above libopus", encode, "µs", 1.5),
-        below("decode, one call above libopus", decode, "µs", 1.5),
+        above("encode, two threads by one", ratio(one, threads), "×", 1.85),
+        plain("encode, two threads by one, quickest turns", min(one) / min(threads), "×"),
+        plain("encode, two processes by one", ratio(one, processes), "×"),
+        plain("encode, two processes by one, quickest turns", min(one) / min(processes), "×"),
+        plain("encode, two threads by two processes", ratio(processes, threads), "×"),
+        plain("load of the machine meanwhile, this included", load, ""),
     ]
 
 
-def two_threads(pcm: bytes, rounds: int) -> Result:
-    def work(_: int) -> None:
-        StreamEncoder(RATE, preset=SETTINGS).push(pcm)
-
-    gains = []
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(work, range(2)))
-        for _ in range(rounds):
-            began = time.perf_counter()
-            work(0)
-            work(1)
-            between = time.perf_counter()
-            list(pool.map(work, range(2)))
-            gains.append((between - began) / (time.perf_counter() - between))
-    return above("encode, two threads by one", median(gains), "×", 1.85)
-
-
-def main() -> None:
-    chosen = options(__doc__, rounds=7)
-    pcm = speech(RATE, SECONDS)
-    encode = in_turn(encoding(pcm), chosen.rounds)
+def against_pyav(pcm: bytes, rounds: int) -> list[Result]:
+    encode = in_turn(encoding(pcm), rounds)
     encoder = StreamEncoder(RATE, preset=SETTINGS)
-    decode = in_turn(decoding(encoder.push(pcm), encoder), chosen.rounds)
+    decode = in_turn(decoding(encoder.push(pcm), encoder), rounds)
     # Row P10 allows a stage 10 ms.
     results = [
         below(f"encode, {way}", median(took), "µs/packet", 10_000)
@@ -294,7 +305,8 @@ def main() -> None:
         else below(f"decode, {way}", median(took), "µs/packet", 10_000)
         for way, took in decode.items()
     ]
-    results += [
+    return [
+        *results,
         plain("encode, Encoder by PyAV", ratio(encode["Encoder"], encode["PyAV"]), "×"),
         plain("encode, StreamEncoder by PyAV", ratio(encode["StreamEncoder"], encode["PyAV"]), "×"),
         plain(
@@ -302,9 +314,25 @@ def main() -> None:
             ratio(decode["Decoder 48 kHz"], decode["PyAV 48 kHz, libopus"]),
             "×",
         ),
-        *against_rust(pcm, chosen.rounds),
-        two_threads(pcm, chosen.rounds),
-        *compression(pcm, chosen.rounds),
+    ]
+
+
+PARTS: dict[str, Callable[[bytes, int], list[Result]]] = {
+    "pyav": against_pyav,
+    "rust": against_rust,
+    "threads": at_once,
+    "size": compression,
+}
+
+
+def main() -> None:
+    chosen = options(__doc__, rounds=7, parts=list(PARTS))
+    pcm = speech(RATE, SECONDS)
+    results = [
+        result
+        for name, part in PARTS.items()
+        if chosen.only in (None, name)
+        for result in part(pcm, chosen.rounds)
     ]
     report(results, chosen.json)
 

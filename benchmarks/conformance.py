@@ -16,9 +16,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from _channels import channel_streams, encode
 from _common import Result, above, below, median, options, plain, report
 from _quality import opus_quality, own_bins
-from _reference import Reference, ReferenceMissingError, carry_out, single_frames, with_ffmpeg
+from _reference import (
+    Layout,
+    Reference,
+    ReferenceMissingError,
+    carry_out,
+    single_frames,
+    with_ffmpeg,
+)
 from _streams import Stream, actions, matrix, variants
 from opuscule import libopus_version
 
@@ -29,6 +37,7 @@ DIFFERING = 0  # decodings in which the package and the C program differ
 LOWEST_QUALITY = 0.0  # percent, for each of HELD; RFC 6716 §6 asks no more of any decoder
 HELD = ("SILK", "hybrid", "CELT")
 APART = ("switching", "dtx", "fec", "dred")
+CHANNELS = ("channels", "channels, fec")  # several streams in a packet: the C program only
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,8 @@ class Outcome:
     name: str
     decodings: int
     differing: int
+    rebuilt: int
+    """Frames rebuilt from in-band FEC, in all decodings."""
     whole: float | None = None
     """ffmpeg's quality up to 20 kHz, in percent."""
     own: float | None = None
@@ -65,21 +76,29 @@ def kinds(packets: Sequence[bytes]) -> set[tuple[str, int, int]]:
 
 
 def outcome(
-    reference: Reference, stream: Stream, packets: Sequence[bytes], *, ffmpeg: bool
+    reference: Reference,
+    stream: Stream,
+    packets: Sequence[bytes],
+    layout: Layout | None,
+    *,
+    ffmpeg: bool,
 ) -> Outcome:
     """Decode one stream in every way."""
-    differing = 0
+    differing = rebuilt = 0
     ways = variants(stream)
     for way in ways:
-        todo = list(actions(stream, packets, way.rate))
-        how = (way.rate, way.channels, way.sample_format, way.complexity)
+        todo = list(actions(stream, packets, way.rate, layout))
+        how = (way.rate, way.channels, way.sample_format, way.complexity, layout)
+        rebuilt += sum(action.kind == "f" for action in todo)
         differing += reference.decode(todo, *how) != carry_out(todo, *how)
-    found = kinds(packets)
     group: str = stream.group
+    if layout:
+        return Outcome(group, stream.name, len(ways), differing, rebuilt)
+    found = kinds(packets)
     if group in ("steady", "automatic"):
         group = next(iter(found))[0] if len(found) == 1 else "switching"
     if not ffmpeg:
-        return Outcome(group, stream.name, len(ways), differing)
+        return Outcome(group, stream.name, len(ways), differing, rebuilt)
     ours, theirs = with_ffmpeg(packets, stream.channels, "opus")
     own = opus_quality(ours, theirs, own_bins(packets[0][0])) if len(found) == 1 else None
     whole = opus_quality(ours, theirs)
@@ -90,7 +109,7 @@ def outcome(
             *with_ffmpeg(frames, stream.channels, "opus"), own_bins(packets[0][0])
         )
     older = opus_quality(*with_ffmpeg(packets, stream.channels, "libopus"))
-    return Outcome(group, stream.name, len(ways), differing, whole, own, single, older)
+    return Outcome(group, stream.name, len(ways), differing, rebuilt, whole, own, single, older)
 
 
 def qualities(group: str, outcomes: Sequence[Outcome]) -> list[Result]:
@@ -130,6 +149,7 @@ def main() -> None:
         print("ffmpeg is not installed: only the C program is compared with")
     outcomes = []
     tocs: Counter[int] = Counter()
+    sent = 0
     with tempfile.TemporaryDirectory() as folder:
         try:
             reference = Reference.build(Path(folder))
@@ -137,11 +157,16 @@ def main() -> None:
             sys.exit(f"skipped: {error}")
         if reference.version != libopus_version():
             sys.exit(f"the C program has {reference.version}, the package {libopus_version()}")
-        for stream in matrix():
-            packets = reference.encode(48_000, stream.channels, stream.application, stream.script())
-            tocs.update(packet[0] >> 2 for packet in packets)
-            outcomes.append(outcome(reference, stream, packets, ffmpeg=ffmpeg))
-    print(f"{tocs.total()} packets; below 0, or differing:")
+        streams = matrix()
+        for stream in [*streams, *channel_streams(len(streams))]:
+            packets, layout = encode(reference, stream)
+            sent += len(packets)
+            if layout is None:
+                tocs.update(packet[0] >> 2 for packet in packets)
+            outcomes.append(outcome(reference, stream, packets, layout, ffmpeg=ffmpeg))
+    print(
+        f"{sent} packets, {sent - tocs.total()} of them of several streams; below 0, or differing:"
+    )
     for one in outcomes:
         if one.differing or (one.whole or 0) < 0:
             own = "" if one.own is None else f", in its own band {one.own:.0f} %"
@@ -157,6 +182,14 @@ def main() -> None:
     ]
     for group in (*HELD, *APART):
         results += qualities(group, outcomes)
+    for group in CHANNELS:
+        here = [o for o in outcomes if o.group == group]
+        results += [
+            plain(f"{group}: streams", len(here), ""),
+            plain(f"{group}: decodings", sum(o.decodings for o in here), ""),
+            plain(f"{group}: frames rebuilt from FEC", sum(o.rebuilt for o in here), ""),
+            below(f"{group}: decodings differing", sum(o.differing for o in here), "", DIFFERING),
+        ]
     report(results, chosen.json)
 
 

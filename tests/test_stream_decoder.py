@@ -8,7 +8,7 @@ import pytest
 
 from opuscule.codec import Decoder, StreamEncoder
 from opuscule.packets import Packet, StreamFormat
-from opuscule.playout import Playout, PlayoutStats, StreamDecoder
+from opuscule.playout import DecodedPiece, Playout, PlayoutStats, StreamDecoder
 
 _HOUR = 3600 * 48_000
 
@@ -106,3 +106,95 @@ def test_a_jump_lost_nothing_even_where_numbers_are_missing() -> None:
     assert (stats.fec_samples, stats.plc_samples) == (0, 0)
     assert stats.silence_samples >= 9600
     assert stats.packets_lost == 10
+
+
+def pieces_of(
+    decoder: StreamDecoder,
+    packets: list[Packet],
+    end: int,
+    sequences: int,
+    jumps: frozenset[int] = frozenset(),
+) -> list[DecodedPiece]:
+    out = [
+        piece
+        for packet in packets
+        for piece in decoder.push_pieces(packet, discontinuity=packet.sequence in jumps)
+    ]
+    return out + list(decoder.finish_pieces(end, sequences))
+
+
+def marks(pieces: list[DecodedPiece]) -> list[tuple[str, str | None, int]]:
+    """Origin, cause and samples, neighbours that are alike as one."""
+    out: list[tuple[str, str | None, int]] = []
+    for piece in pieces:
+        if out and out[-1][:2] == (piece.origin, piece.missing):
+            out[-1] = (piece.origin, piece.missing, out[-1][2] + piece.samples)
+        else:
+            out.append((piece.origin, piece.missing, piece.samples))
+    return out
+
+
+@pytest.mark.row("C5")
+@pytest.mark.parametrize(("rate", "channels"), [(48_000, 1), (16_000, 2), (8_000, 1)])
+def test_pieces_are_the_same_samples_with_their_time_and_origin(rate: int, channels: int) -> None:
+    form, packets, end = speak()
+    kept = [p for p in packets if p.sequence not in {20, 40, 41, 42, 43}]
+    plain = decode(StreamDecoder(form, rate=rate, channels=channels), kept, end, len(packets))
+    decoder = StreamDecoder(form, rate=rate, channels=channels)
+    pieces = pieces_of(decoder, kept, end, len(packets))
+    assert b"".join(piece.pcm for piece in pieces) == plain
+    time = form.pre_skip_samples
+    for piece in pieces:
+        assert piece.time_samples == time
+        assert len(piece.pcm) == piece.samples * channels * 2
+        time += piece.samples * (48_000 // rate)
+    assert time == end
+    assert decoder.stats.played_samples == sum(piece.samples for piece in pieces)
+    lost = [piece for piece in pieces if piece.missing == "lost"]
+    ends = [piece.time_samples + piece.samples * (48_000 // rate) for piece in lost]
+    places = [range(p.time_samples, end) for p, end in zip(lost, ends, strict=True)]
+    assert {time // 960 for place in places for time in place} == {20, 40, 41, 42, 43}
+    assert sum(piece.samples for piece in lost) == 5 * rate // 50
+    assert {piece.origin for piece in lost} <= {"fec", "plc"}
+    assert all((piece.missing is None) == (piece.origin == "received") for piece in pieces)
+
+
+@pytest.mark.row("C5")
+def test_a_pause_that_was_not_sent_is_never_a_loss() -> None:
+    """Half a second of tone, two of silence, half a second of tone; and something lost in it."""
+    tone = array("h", (round(8000 * math.sin(k * 0.06)) for k in range(24_000)))
+    encoder = StreamEncoder(48_000, 1, leave_out_dtx=True)
+    packets = encoder.push(tone + array("h", bytes(2 * 96_000)) + tone) + encoder.finish()
+    assert len(packets) < 100  # most of the pause was left out
+    decoder = StreamDecoder(encoder.format)
+    pieces = pieces_of(decoder, packets, encoder.end_samples, len(packets))
+    unsent = [piece for piece in pieces if piece.missing == "unsent"]
+    left_out = packets[-1].end_samples - sum(packet.duration_samples for packet in packets)
+    assert sum(piece.samples for piece in unsent) == left_out > 48_000
+    assert {piece.origin for piece in unsent} == {"silence"}
+    assert not any(piece.missing == "lost" for piece in pieces)
+    assert decoder.stats.packets_lost == 0
+    # One packet of the tone is lost, too.
+    decoder = StreamDecoder(encoder.format)
+    kept = [packet for packet in packets if packet.sequence != 10]
+    pieces = pieces_of(decoder, kept, encoder.end_samples, len(packets))
+    assert sum(p.samples for p in pieces if p.missing == "lost") == 960
+    assert sum(p.samples for p in pieces if p.missing == "unsent") == left_out
+
+
+def test_long_losses_jumps_and_damage_are_told_apart() -> None:
+    form, packets, end = speak(3)
+    kept = [p for p in packets if not 20 <= p.sequence < 60 and not 80 <= p.sequence < 90]
+    # A frame's padding that is longer than the packet (rule R6), told only when it is decoded.
+    broken = bytes([packets[100].data[0] | 3, 0x41, 0xFF])
+    damaged = replace(packets[100], data=broken)
+    kept = [damaged if p.sequence == 100 else p for p in kept]
+    decoder = StreamDecoder(form)
+    pieces = pieces_of(decoder, kept, end, len(packets), frozenset({90}))
+    found = marks(pieces)
+    lost = [mark for mark in found if mark[1] == "lost"]
+    # Concealment for half a second, silence, FEC for the last frame: all of it lost.
+    assert ("plc", "lost", 24_000) in lost
+    assert any(origin == "silence" for origin, _, _ in lost)
+    assert sum(samples for _, _, samples in lost) == 41 * 960
+    assert ("silence", "jump", 9600) in found

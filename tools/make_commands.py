@@ -26,8 +26,9 @@ HEAD = """\
 # Commands
 
 Written by `tools/make_commands.py` from the commands' own help. Every command ends with 0 when all
-went well, with 1 and one line on stderr when it did not, with 2 when it was called wrongly, and
-with 130 after Ctrl-C; `serve` ends well with Ctrl-C. `--json` prints what a script can read.
+went well, with 1 and a line on stderr for each thing that did not, with 2 when it was called
+wrongly, and with 130 after Ctrl-C; `serve`, and what reads a pipe, end well with Ctrl-C. `--json`
+prints what a script can read.
 """
 EXAMPLE = re.compile(
     r"(<!-- example: (\S+) -->\n)(?:```python\n.*?^```\n)?", re.DOTALL | re.MULTILINE

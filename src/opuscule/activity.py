@@ -66,6 +66,7 @@ class ActivityDetector(ABC):
     """
 
     FRAME_MS = 20
+    """What one decision is about, in milliseconds."""
 
     def __init__(
         self, rate: int, channels: int, sample_format: SampleFormat, hangover_ms: float

@@ -67,6 +67,7 @@ class MissingExtraError(OpusculeError, ImportError):
             f"{what} needs a part that is not installed; run: pip install 'opuscule[{extra}]'"
         )
         self.extra = extra
+        """The extra to install, such as ``media``."""
 
 
 class FormatError(OpusculeError, ValueError):

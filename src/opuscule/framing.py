@@ -11,7 +11,7 @@ needs no container, and back. No frame is ever changed, so a decoder makes the s
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from opuscule import _native
 
@@ -93,16 +93,16 @@ def inspect(packet: bytes) -> PacketInfo:
     kind, frames, padding, fec, dtx, extensions, fault, dred = _native.packet_inspect(packet)
     mode, bandwidth, channels, code, frame_samples = kind
     return PacketInfo(
-        mode=cast("Mode", mode),
-        bandwidth=cast("Bandwidth", bandwidth),
+        mode=mode,
+        bandwidth=bandwidth,
         channels=channels,
         code=code,
         frame_samples=frame_samples,
-        frames=tuple(range(start, stop) for start, stop in frames),
+        frames=tuple([range(start, stop) for start, stop in frames]),
         padding=range(*padding),
         fec=fec,
         dtx=dtx,
-        extensions=tuple(Extension(e[0], e[1], range(e[2], e[3])) for e in extensions),
+        extensions=tuple([Extension(e[0], e[1], range(e[2], e[3])) for e in extensions]),
         extensions_fault=fault,
         dred=None if dred is None else range(*dred),
     )

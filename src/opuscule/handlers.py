@@ -130,6 +130,7 @@ class Utterance:
 
 
 AnswerHandler = Callable[[Utterance], AsyncIterator[Buffer]]
+"""An async generator function that hears an utterance and yields int16 samples as its answer."""
 
 
 async def echo(utterance: Utterance) -> AsyncIterator[Buffer]:

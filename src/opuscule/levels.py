@@ -69,8 +69,11 @@ class Bucket:
     """A stretch of one channel, as a column of a drawing; linear values."""
 
     minimum: float
+    """The lowest sample, -1 to 1."""
     maximum: float
+    """The highest sample, -1 to 1."""
     rms: float
+    """The RMS, 0 to 1."""
 
 
 class LevelMeter:

@@ -11,12 +11,28 @@ from typing import Literal
 from opuscule import _native
 from opuscule.errors import UnsupportedFormatError
 from opuscule.packets import Packet, StreamFormat
-from opuscule.units import from_media_samples
+from opuscule.units import from_media_samples, to_media_samples
 
-__all__ = ["Origin", "PlayedSpan", "Playout", "PlayoutStats", "Pushed", "StreamDecoder"]
+__all__ = [
+    "DecodedPiece",
+    "Missing",
+    "Origin",
+    "PlayedSpan",
+    "Playout",
+    "PlayoutStats",
+    "Pushed",
+    "StreamDecoder",
+]
 
 Origin = Literal["received", "fec", "dred", "plc", "silence"]
+"""What a sample was made from: its packet, a later one, what came before it, or nothing."""
+
+Missing = Literal["lost", "unsent", "jump"]
+"""Why samples are not from their own packet: it was sent and is not there (or is no packet); the
+sender left it out in a pause (DTX); the sender's source jumped."""
+
 Pushed = Literal["kept", "duplicate", "late"]
+"""What became of a packet: it will be played, had come before, or its time is over."""
 
 _PIECE_SAMPLES = 8_000
 
@@ -30,16 +46,23 @@ class PlayoutStats:
     """
 
     played_samples: int
+    """All that was handed out."""
     received_samples: int
+    """Decoded from packets that came."""
     fec_samples: int
+    """Rebuilt from in-band FEC."""
     dred_samples: int
+    """Rebuilt from deep redundancy."""
     plc_samples: int
+    """Concealed from what came before."""
     silence_samples: int
     """Before the stream, in pauses that were not sent, when nothing had come, and after it."""
     packets_received: int
+    """All that came in time, copies not counted."""
     packets_late: int
     """Came when their time had been played."""
     packets_duplicate: int
+    """Had come before."""
     packets_overflow: int
     """Given up, the oldest first, because the buffer was full."""
     packets_lost: int
@@ -55,10 +78,29 @@ class PlayedSpan:
     """Consecutive played samples of one origin."""
 
     origin: Origin
+    """What they were made from."""
     time_samples: int | None
     """Media time of the first, in 48 kHz samples; None for what stands for no media time."""
     samples: int
     """How many per channel, at the output rate."""
+    missing: Missing | None = None
+    """Why they are not from their own packet; None where they are, and where nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedPiece:
+    """Consecutive samples of a stream, with what they are."""
+
+    pcm: bytes
+    """Interleaved int16."""
+    time_samples: int
+    """Media time of the first, in 48 kHz samples, pre-skip included."""
+    samples: int
+    """How many per channel, at the output rate."""
+    origin: Origin
+    """What they were made from."""
+    missing: Missing | None
+    """Why they are not from their own packet; None where they are."""
 
 
 class Playout:
@@ -149,7 +191,7 @@ class Playout:
 
     def take_log(self) -> list[PlayedSpan]:
         """Return what was played since the last call, at most the newest 4096 spans."""
-        return [PlayedSpan(o, t, n) for o, t, n in self._native.take_log()]  # type: ignore[arg-type]  # the native side has these five names only
+        return [PlayedSpan(*span) for span in self._native.take_log()]  # type: ignore[arg-type]  # the native side has these names only
 
 
 class StreamDecoder:
@@ -158,6 +200,8 @@ class StreamDecoder:
     What is lost is rebuilt with the help of the packet behind it (FEC, DRED) or concealed.
     The newest packet waits for the next one or the end, which may cut it.
     Without losses the samples are those of the plain sequential decode.
+    :meth:`push` and :meth:`finish` give samples alone, :meth:`push_pieces` and
+    :meth:`finish_pieces` the same ones with media time, origin and cause.
 
     Args:
         stream: the format that the sender announced.
@@ -215,10 +259,41 @@ class StreamDecoder:
         # Never past what has come: nothing is made up for what may still do so.
         return self._pull_to(packet.time_samples)
 
+    def push_pieces(self, packet: Packet, *, discontinuity: bool = False) -> Iterator[DecodedPiece]:
+        """As :meth:`push`, each piece of one origin and cause, and marked with them.
+
+        A pause that was not sent is told from a loss by the sequence numbers, which skip only what
+        was lost: fill-in of both may sound alike.
+
+        Raises:
+            InvalidPacketError: it is no Opus packet; its time is concealed with the next one.
+        """
+        return self._marked(self.push(packet, discontinuity=discontinuity))
+
     def finish(self, end_samples: int, end_sequence: int) -> Iterator[bytes]:
-        """Say where the stream ends; give what is left."""
+        """Say where the stream ends; give what is left, without the last packet's padding.
+
+        Afterwards ``stats.played_samples`` is how many samples the stream has.
+        """
         self._playout.finish(end_samples, end_sequence)
         return self._pull_to(end_samples)
+
+    def finish_pieces(self, end_samples: int, end_sequence: int) -> Iterator[DecodedPiece]:
+        """As :meth:`finish`, each piece of one origin and cause, and marked with them."""
+        return self._marked(self.finish(end_samples, end_sequence))
+
+    def _marked(self, blocks: Iterator[bytes]) -> Iterator[DecodedPiece]:
+        frame_bytes = 2 * self._playout.channels
+        self._playout.take_log()  # of what was given without marks
+        for block in blocks:
+            spans = self._playout.take_log()
+            before = self._pulled_samples - len(block) // frame_bytes
+            at = 0
+            for span in spans:
+                time = to_media_samples(before + at, self._playout.rate) + self._first_samples
+                pcm = block[at * frame_bytes : (at + span.samples) * frame_bytes]
+                yield DecodedPiece(pcm, time, span.samples, span.origin, span.missing)
+                at += span.samples
 
     def _pull_to(self, time_samples: int) -> Iterator[bytes]:
         valid_samples = max(0, time_samples - self._first_samples)

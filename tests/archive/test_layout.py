@@ -10,6 +10,26 @@ from opuscule.archive.layout import ANCHOR_PACKETS, GAP_CODES, Index, IndexBuild
 from opuscule.errors import CorruptArchiveError, InvalidArgumentError
 from opuscule.packets import Gap, GapKind, Packet
 
+
+def in_runs(items: list[Packet | Gap]) -> IndexBuilder:
+    """The same index, packets added by the run."""
+    builder, run = IndexBuilder(), list[Packet]()
+
+    def flush() -> None:
+        lengths, durations = [len(p.data) for p in run], [p.duration_samples for p in run]
+        builder.add_packets(lengths, durations, builder.time_samples)
+        run.clear()
+
+    for item in items:
+        if isinstance(item, Packet):
+            run.append(item)
+        else:
+            flush()
+            builder.add(item)
+    flush()
+    return builder
+
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.sampled_from([120, 480, 960, 2880, 5760]), st.integers(1, 300)),
@@ -172,3 +192,37 @@ def test_the_index_of_speech_is_small() -> None:
     index_bytes = len(builder.lengths) + 8 * len(builder.anchors)
     assert index_bytes <= 0.02 * builder.payload_bytes
     assert len(builder.anchors) == 2 * -(-180_000 // ANCHOR_PACKETS)
+
+
+@given(steps, st.integers(1, 30))
+def test_packets_added_by_the_run_make_the_same_index(
+    plan: list[tuple[int, object]], repeat: int
+) -> None:
+    items, _ = build(plan, repeat)
+    one_by_one, runs = IndexBuilder(), in_runs(items)
+    for item in items:
+        one_by_one.add(item)
+    assert runs.lengths == one_by_one.lengths
+    assert runs.anchors == one_by_one.anchors
+    assert runs.gaps == one_by_one.gaps
+    assert (runs.payload_bytes, runs.time_samples) == (
+        one_by_one.payload_bytes,
+        one_by_one.time_samples,
+    )
+    assert runs.packet_samples == one_by_one.packet_samples
+
+
+def test_runs_that_do_not_fit_are_refused_whole() -> None:
+    builder = IndexBuilder()
+    builder.add_packets([10, 20], [960, 960], 0)
+    for lengths, durations, start in (
+        ([1], [960], 0),
+        ([1], [960], 1921),
+        ([1, 0], [960, 960], 1920),
+        ([61_299], [960], 1920),
+        ([1], [0], 1920),
+        ([1], [1 << 62], 1920),
+    ):
+        with pytest.raises(InvalidArgumentError, match="expected"):
+            builder.add_packets(lengths, durations, start)
+    assert (list(builder.lengths), builder.time_samples) == ([10, 20], 1920)

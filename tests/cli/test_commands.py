@@ -52,6 +52,7 @@ def test_encode_takes_any_audio_and_every_option(shell: Shell) -> None:
 
     report = json.loads(shell.well("decode", "out.ogg", "--json"))
     assert report == {
+        "source": "out.ogg",
         "target": "out.wav",
         "samples": 48_000,
         "rate": 48_000,

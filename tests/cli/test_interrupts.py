@@ -31,7 +31,7 @@ def check_stopped(done: Done) -> None:
     [
         ("encode long.wav", "*.part"),
         ("encode long.wav old.opus", "*.part"),
-        ("decode long.opus old.opus", "*.part"),
+        ("decode long.opus -o old.opus --format wav", "*.part"),
         ("archive import new.zarr long.wav", "new.zarr/.incoming/long.*/payload"),
         ("archive import old.zarr long.wav", "old.zarr/.incoming/long.*/payload"),
         ("archive extract old.zarr long part.wav", "*.part"),

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from _channels import channel_streams, encode
 from _quality import opus_quality, own_bins
 from _reference import (
     Action,
@@ -17,12 +18,14 @@ from _reference import (
     with_ffmpeg,
 )
 from _streams import GROUPS, Stream, actions, matrix, subset, variants
-from opuscule import libopus_version
+from opuscule import Encoder, libopus_version
 
 pytestmark = pytest.mark.row("C1")
 
 MATRIX = matrix()
 SHARE = subset(MATRIX)
+CHANNELS = channel_streams(len(MATRIX))
+CHANNELS_SHARE = subset(CHANNELS, 9)
 STEADY = [stream for stream in MATRIX if stream.group == "steady"]
 
 
@@ -63,6 +66,40 @@ def test_every_sample_is_that_of_libopus(
         todo = list(actions(stream, packets, way.rate))
         how = (way.rate, way.channels, way.sample_format, way.complexity)
         assert carry_out(todo, *how) == reference.decode(todo, *how), way
+
+
+@pytest.mark.parametrize("stream", CHANNELS_SHARE, ids=lambda stream: stream.name)
+def test_every_sample_of_several_streams_is_that_of_libopus(
+    reference: Reference, stream: Stream
+) -> None:
+    packets, layout = encode(reference, stream)
+    assert layout is not None
+    assert len(layout.mapping) == stream.channels
+    for way in variants(stream):
+        todo = list(actions(stream, packets, way.rate, layout))
+        how = (way.rate, way.channels, way.sample_format, way.complexity, layout)
+        assert carry_out(todo, *how) == reference.decode(todo, *how), way
+
+
+def test_the_share_of_several_streams_holds_every_kind(reference: Reference) -> None:
+    assert {(s.family, s.channels) for s in CHANNELS} >= {(1, n) for n in range(3, 9)} | {
+        (255, n) for n in (1, 2, 3, 8, 255)
+    }
+    assert {stream.family for stream in CHANNELS_SHARE} == {1, 255}
+    means = set()
+    for stream in CHANNELS_SHARE:
+        if stream.group == "channels, fec":
+            packets, layout = encode(reference, stream)
+            means |= {action.kind for action in actions(stream, packets, 48_000, layout)}
+    assert means == {"d", "f", "c"}
+
+
+def test_the_layout_is_that_of_libopus(reference: Reference) -> None:
+    for family, channels in {(s.family, s.channels) for s in CHANNELS}:
+        form = Encoder(48_000, channels, mapping_family=family, bitrate="auto").format
+        layout, _ = reference.encode_many(48_000, channels, family, "voip", b"")
+        ours = (form.streams, form.coupled, bytes(form.mapping))
+        assert ours == (layout.streams, layout.coupled, layout.mapping)
 
 
 def test_the_share_holds_every_mode_bandwidth_and_means(share: dict[str, list[bytes]]) -> None:

@@ -1,12 +1,10 @@
 """Opus out of WebM, Matroska, MP4, CAF and MPEG-TS, as ffmpeg makes them from a known Ogg file."""
 
-import http.server
 import io
 import random
 import shutil
 import struct
 import subprocess
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -288,65 +286,3 @@ def test_a_packet_table_of_caf() -> None:
     assert (found.packets, found.priming_samples, found.remainder_samples) == (7, 312, 724)
     for wrong in (data[:-1], data[:20], data[:8], data[:12] + b"\xff" * 8 + data[20:]):
         assert caf_packets(io.BytesIO(wrong)) is None
-
-
-PAGE = b"""<script>(async () => {
-  const context = new AudioContext({sampleRate: 48000});
-  const tone = new OscillatorNode(context), out = context.createMediaStreamDestination();
-  tone.connect(out); tone.start();
-  const recorder = new MediaRecorder(out.stream, {mimeType: "audio/webm;codecs=opus"});
-  recorder.ondataavailable = event => fetch("/", {method: "POST", body: event.data});
-  recorder.start(); setTimeout(() => recorder.stop(), 1500);
-})()</script>"""
-
-
-def test_what_a_browser_records(tmp_path: Path) -> None:
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.skip("chromium is not installed")
-    posted = threading.Event()
-    recorded = tmp_path / "recorded.webm"
-
-    class Site(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(PAGE)
-
-        def do_POST(self) -> None:
-            recorded.write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(204)
-            self.end_headers()
-            posted.set()
-
-        def log_message(self, *arguments: object) -> None: ...
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site) as site:
-        threading.Thread(target=site.serve_forever, daemon=True).start()
-        process = subprocess.Popen(
-            [
-                browser,
-                "--headless=new",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--autoplay-policy=no-user-gesture-required",
-                f"--user-data-dir={tmp_path / 'profile'}",
-                f"http://127.0.0.1:{site.server_port}/",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            came = posted.wait(40)
-        finally:
-            process.terminate()
-            process.wait(20)
-            site.shutdown()
-    if not came:
-        pytest.skip("chromium records nothing here")
-    reader, packets, gaps = read(recorded)
-    assert detect_file(recorded) is FileFormat.WEBM
-    assert gaps == []
-    assert not reader.truncated
-    assert 24_000 < reader.end_samples == sum(packet.duration_samples for packet in packets)

@@ -1,4 +1,4 @@
-/* decode RATE CHANNELS COMPLEXITY int16|float <records >pcm
+/* decode RATE CHANNELS COMPLEXITY int16|float [STREAMS COUPLED MAPPING] <records >pcm
  *
  * Decodes with libopus's public interface and nothing else, so that the package's decoder has
  * something to be equal to. A record is four numbers and a packet (records.h):
@@ -14,10 +14,15 @@
  *
  * Samples come out interleaved in the machine's own byte order. Whatever is not as it should be
  * (a packet without the redundancy that is asked for, too) ends the program with a message.
+ *
+ * With a layout (the mapping as two hexadecimal digits a channel) it is a decoder of several streams.
+ * It has no deep redundancy, and `f` is of `samples`, which are to be those of the packet at least:
+ * libopus conceals what FEC does not reach, in each stream, and does not tell.
  */
 #include <string.h>
 
 #include <opus.h>
+#include <opus_multistream.h>
 
 #include "records.h"
 
@@ -27,7 +32,12 @@ static int is_float, rate;
 static float float_pcm[MAX_SAMPLES * MAX_CHANNELS];
 static opus_int16 int16_pcm[MAX_SAMPLES * MAX_CHANNELS];
 
+static OpusMSDecoder *many; /* for several streams; else NULL */
+
 static int decode(OpusDecoder *decoder, const unsigned char *packet, int length, int samples, int fec) {
+    if (many != NULL)
+        return is_float ? opus_multistream_decode_float(many, packet, length, float_pcm, samples, fec)
+                        : opus_multistream_decode(many, packet, length, int16_pcm, samples, fec);
     return is_float ? opus_decode_float(decoder, packet, length, float_pcm, samples, fec)
                     : opus_decode(decoder, packet, length, int16_pcm, samples, fec);
 }
@@ -49,20 +59,42 @@ static int decode_dred(OpusDecoder *decoder, const unsigned char *packet, int le
                     : opus_decoder_dred_decode(decoder, dred, offset, int16_pcm, samples);
 }
 
+static OpusMSDecoder *several(int channels, const char *streams, const char *coupled, const char *digits) {
+    unsigned char mapping[MAX_CHANNELS];
+    char digit[3] = {0};
+    int i, error;
+    OpusMSDecoder *made;
+
+    if (channels > MAX_CHANNELS || strlen(digits) != 2 * (size_t)channels) fail("the mapping is not of channels", channels);
+    for (i = 0; i < channels; i++) {
+        memcpy(digit, digits + 2 * i, 2);
+        mapping[i] = (unsigned char)strtoul(digit, NULL, 16);
+    }
+    made = opus_multistream_decoder_create(rate, channels, atoi(streams), atoi(coupled), mapping, &error);
+    if (error != OPUS_OK) fail("opus_multistream_decoder_create", error);
+    return made;
+}
+
 int main(int argc, char **argv) {
     static unsigned char packet[MAX_PACKET_BYTES];
-    OpusDecoder *decoder;
+    OpusDecoder *decoder = NULL;
     unsigned action, samples, offset, length;
     int channels, error;
 
     if (argc == 2 && strcmp(argv[1], "--version") == 0) return puts(opus_get_version_string()) < 0;
-    if (argc != 5) fail("expected RATE CHANNELS COMPLEXITY int16|float; arguments", argc - 1);
+    if (argc != 5 && argc != 8)
+        fail("expected RATE CHANNELS COMPLEXITY int16|float [STREAMS COUPLED MAPPING]; arguments", argc - 1);
     rate = atoi(argv[1]);
     channels = atoi(argv[2]);
     is_float = strcmp(argv[4], "float") == 0;
-    decoder = opus_decoder_create(rate, channels, &error);
-    if (error != OPUS_OK) fail("opus_decoder_create", error);
-    error = opus_decoder_ctl(decoder, OPUS_SET_COMPLEXITY(atoi(argv[3])));
+    if (argc == 8) {
+        many = several(channels, argv[5], argv[6], argv[7]);
+        error = opus_multistream_decoder_ctl(many, OPUS_SET_COMPLEXITY(atoi(argv[3])));
+    } else {
+        decoder = opus_decoder_create(rate, channels, &error);
+        if (error != OPUS_OK) fail("opus_decoder_create", error);
+        error = opus_decoder_ctl(decoder, OPUS_SET_COMPLEXITY(atoi(argv[3])));
+    }
     if (error != OPUS_OK) fail("OPUS_SET_COMPLEXITY", error);
 
     while (read_number(&action)) {
@@ -80,10 +112,15 @@ int main(int argc, char **argv) {
             decoded = decode(decoder, packet, (int)length, MAX_SAMPLES, 0);
             break;
         case 'f':
+            if (many != NULL) {
+                decoded = decode(NULL, packet, (int)length, (int)samples, 1);
+                break;
+            }
             if (opus_packet_has_lbrr(packet, (int)length) != 1) fail("the packet has no FEC; bytes", length);
             decoded = decode(decoder, packet, (int)length, opus_packet_get_samples_per_frame(packet, rate), 1);
             break;
         case 'r':
+            if (many != NULL) fail("several streams have no deep redundancy", (long)offset);
             decoded = decode_dred(decoder, packet, (int)length, (int)offset, (int)samples);
             break;
         case 'c':
@@ -99,5 +136,6 @@ int main(int argc, char **argv) {
             put_bytes(int16_pcm, (size_t)(decoded * channels) * sizeof *int16_pcm);
     }
     opus_decoder_destroy(decoder);
+    opus_multistream_decoder_destroy(many);
     return fflush(stdout) != 0;
 }

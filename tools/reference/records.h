@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 enum {
-    MAX_PACKET_BYTES = 1 << 16, /* no packet that libopus makes is longer than 7,681 */
+    MAX_PACKET_BYTES = 1 << 17, /* no packet of one stream that libopus makes is longer than 7,681 */
     MAX_SAMPLES = 5760,         /* 120 ms at 48 kHz (RFC 6716 section 3.2.5, rule R5) */
-    MAX_CHANNELS = 2
+    MAX_CHANNELS = 255
 };
 
 static void fail(const char *what, long got) {

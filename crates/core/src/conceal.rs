@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 
 use crate::MEDIA_RATE;
 use crate::opus::{Decoder, Dred, Error, Sample};
-use crate::packet;
 
 /// What a sample was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,7 +140,7 @@ impl Concealer {
         let carried = wanted % (decoder.rate() / 400) as usize;
         let total = wanted - carried;
         let scale = (MEDIA_RATE / decoder.rate()) as usize;
-        let later = place(following, (total * scale) as i64)?;
+        let later = place(decoder, following, total * scale)?;
         // Each call counts time anew, so that packets of the last one would be taken for others.
         self.forget_packets();
         let mut spans: Vec<(usize, Origin)> = Vec::new();
@@ -264,18 +263,25 @@ impl Concealer {
 }
 
 /// Gives packets behind a gap their media times, as far as redundancy can reach back to it.
-fn place<'a>(following: &[&'a [u8]], first: i64) -> Result<Vec<Later<'a>>, Error> {
-    let furthest = first + i64::from(MEDIA_RATE / 1000 * Dred::MAX_REACH_MS);
-    let mut time = first;
+fn place<'a>(
+    decoder: &Decoder,
+    following: &[&'a [u8]],
+    first: usize,
+) -> Result<Vec<Later<'a>>, Error> {
+    let scale = i64::from(MEDIA_RATE / decoder.rate());
+    let mut time = first as i64;
+    let furthest = time + i64::from(MEDIA_RATE / 1000 * Dred::MAX_REACH_MS);
     let mut placed = Vec::new();
     for (index, packet) in following.iter().enumerate() {
         if time > furthest {
             break;
         }
-        let info = packet::parse(packet)
-            .map_err(|error| Error::Packet(format!("packet {index} after the gap: {error}")))?;
+        let samples = decoder.check_packet(packet).map_err(|error| match error {
+            Error::Packet(text) => Error::Packet(format!("packet {index} after the gap: {text}")),
+            other => other,
+        })?;
         placed.push((time, *packet));
-        time += i64::from(info.duration_samples());
+        time += samples as i64 * scale;
     }
     Ok(placed)
 }

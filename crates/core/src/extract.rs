@@ -30,15 +30,22 @@ pub struct RunGap {
     pub missing: Missing,
 }
 
-/// What to decode from a run, always at 48 kHz.
+/// How to decode, always at 48 kHz.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted {
+pub struct Shape {
     /// 1 or 2.
     pub channels: u8,
     /// Decoder complexity, 0 to 10; up to 5 the result becomes independent of the beginning.
     pub complexity: u8,
     /// Output gain in 1/256 dB.
     pub gain_q8: i16,
+}
+
+/// What to decode from a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// How.
+    pub shape: Shape,
     /// Decoded samples per channel to leave out at the beginning.
     pub skip: u64,
     /// Samples per channel to return after them.
@@ -80,9 +87,14 @@ impl From<Error> for RunError {
 /// See [`RunError`].
 pub fn decode_run<T: Sample>(run: Run<'_>, wanted: Wanted) -> Result<Vec<T>, RunError> {
     let packets = place(run, &split(run)?);
-    let mut decoder = Decoder::new(MEDIA_RATE, wanted.channels, wanted.complexity)?;
-    decoder.set_gain_q8(wanted.gain_q8)?;
-    let mut concealer = Concealer::new(MEDIA_RATE, wanted.complexity)?;
+    let Shape {
+        channels,
+        complexity,
+        gain_q8,
+    } = wanted.shape;
+    let mut decoder = Decoder::new(MEDIA_RATE, channels, complexity)?;
+    decoder.set_gain_q8(gain_q8)?;
+    let mut concealer = Concealer::new(MEDIA_RATE, complexity)?;
     let mut window = Window::<T>::new(wanted);
     let mut gaps = run.gaps.iter().peekable();
     let mut time = 0_i64;
@@ -119,7 +131,7 @@ pub fn decode_run<T: Sample>(run: Run<'_>, wanted: Wanted) -> Result<Vec<T>, Run
     window.finish()
 }
 
-fn split(run: Run<'_>) -> Result<Vec<&[u8]>, RunError> {
+pub(crate) fn split(run: Run<'_>) -> Result<Vec<&[u8]>, RunError> {
     let mut packets = Vec::with_capacity(run.lengths.len());
     let mut rest = run.payload;
     for &length in run.lengths {
@@ -140,7 +152,7 @@ fn split(run: Run<'_>) -> Result<Vec<&[u8]>, RunError> {
 }
 
 /// Gives each packet its media time from the run's beginning, gaps included.
-fn place<'a>(run: Run<'_>, packets: &[&'a [u8]]) -> Vec<Later<'a>> {
+pub(crate) fn place<'a>(run: Run<'_>, packets: &[&'a [u8]]) -> Vec<Later<'a>> {
     let mut time = 0;
     let mut gaps = run.gaps.iter().peekable();
     let place = |(place, packet): (usize, &&'a [u8])| {
@@ -167,7 +179,7 @@ struct Window<T> {
 
 impl<T: Sample> Window<T> {
     fn new(wanted: Wanted) -> Self {
-        let channels = usize::from(wanted.channels);
+        let channels = usize::from(wanted.shape.channels);
         Self {
             scratch: Vec::new(),
             taken: Vec::new(),

@@ -6,6 +6,7 @@
 
 pub mod activity;
 pub mod conceal;
+pub mod converge;
 pub mod extract;
 pub mod levels;
 pub mod ogg;

@@ -48,6 +48,9 @@ impl Inner {
 
     /// Parses a packet's redundancy; returns its reach.
     fn parse_dred(&mut self, packet: &[u8]) -> Result<usize, Error> {
+        if !self.decoder.is_single() {
+            return Ok(0);
+        }
         let dred = match &mut self.dred {
             Some(dred) => dred,
             none => none.insert(Dred::new(self.decoder.rate())?),
@@ -123,13 +126,7 @@ impl Work for ConcealGap<'_> {
             Some(concealer) => concealer,
             none => none.insert(Concealer::new(inner.decoder.rate(), complexity)?),
         };
-        // The packets of several streams have nothing for it, and are not parsed alike.
-        let following = if inner.decoder.is_single() {
-            self.following
-        } else {
-            &[]
-        };
-        let following: Vec<&[u8]> = following.iter().map(AsRef::as_ref).collect();
+        let following: Vec<&[u8]> = self.following.iter().map(AsRef::as_ref).collect();
         *self.spans = concealer.fill_lost(&mut inner.decoder, self.missing, &following, out)?;
         *self.carried = concealer.carried_samples();
         Ok(self.spans.iter().map(|(samples, _)| samples).sum())

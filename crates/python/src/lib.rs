@@ -24,10 +24,17 @@ fn libopus_version() -> &'static str {
     opuscule_core::opus::version()
 }
 
+/// The way through libopus that this processor takes.
+#[pyfunction]
+fn cpu_path() -> &'static str {
+    opuscule_core::opus::cpu_path()
+}
+
 #[pymodule]
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_function(wrap_pyfunction!(libopus_version, m)?)?;
+    m.add_function(wrap_pyfunction!(cpu_path, m)?)?;
     encoder::register(m)?;
     decoder::register(m)?;
     playout::register(m)?;

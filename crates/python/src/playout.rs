@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use opuscule_core::conceal::Origin;
+use opuscule_core::conceal::{Missing, Origin};
 use opuscule_core::playout::{Incoming, Playout, PlayoutConfig, Pushed, Stats};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -27,6 +27,17 @@ pub(crate) fn origin_name(origin: Origin) -> &'static str {
         Origin::Silence => "silence",
     }
 }
+
+fn missing_name(missing: Missing) -> &'static str {
+    match missing {
+        Missing::Lost => "lost",
+        Missing::Unsent => "unsent",
+        Missing::Jump => "jump",
+    }
+}
+
+/// Origin, media time, samples, why they are missing.
+type Played = (&'static str, Option<i64>, usize, Option<&'static str>);
 
 #[pymethods]
 impl PyPlayout {
@@ -170,11 +181,14 @@ impl PyPlayout {
         Ok(dict)
     }
 
-    fn take_log(&self) -> PyResult<Vec<(&'static str, Option<i64>, usize)>> {
+    fn take_log(&self) -> PyResult<Vec<Played>> {
         Ok(errors::enter(&self.inner)?
             .take_log()
             .into_iter()
-            .map(|span| (origin_name(span.origin), span.time, span.samples))
+            .map(|span| {
+                let missing = span.missing.map(missing_name);
+                (origin_name(span.origin), span.time, span.samples, missing)
+            })
             .collect())
     }
 }

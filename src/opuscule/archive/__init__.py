@@ -6,6 +6,7 @@ Reading needs neither zarr nor NumPy; importing and sealing need the extra ``arc
 from opuscule.archive.archive import Archive, open_archive
 from opuscule.archive.importer import ImportResult, import_file
 from opuscule.archive.info import RecordingInfo
+from opuscule.archive.prepare import PrepareReport, prepare
 from opuscule.archive.recording import Recording
 from opuscule.archive.seal import seal
 from opuscule.archive.verify import VerifyReport, verify
@@ -13,11 +14,13 @@ from opuscule.archive.verify import VerifyReport, verify
 __all__ = [
     "Archive",
     "ImportResult",
+    "PrepareReport",
     "Recording",
     "RecordingInfo",
     "VerifyReport",
     "import_file",
     "open_archive",
+    "prepare",
     "seal",
     "verify",
 ]

@@ -38,6 +38,7 @@ class Archive(Collection[str]):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        """Its folder."""
         self._recordings = path / "recordings"
 
     def __getitem__(self, name: str) -> Recording:

@@ -224,13 +224,35 @@ class Index:
         return packet, start
 
     def start(self, packet: int) -> int:
-        """Tell the media time of the gaps before a packet, or of the packet if there are none."""
+        """Tell the media time of the gaps before a packet, or of the packet if there are none.
+
+        One past the last packet gives the time behind all packets and before the gaps there.
+        """
+        if packet == len(self.lengths):
+            last, time = self.locate(1 << 62)
+            return time + self._durations(last, packet)[0]
         block = packet // ANCHOR_PACKETS
         first = block * ANCHOR_PACKETS
         time = self._times[block]
         for number, duration in enumerate(self._durations(first, packet), first + 1):
             time += duration + self._missing.get(number, 0)
         return time - self._missing.get(packet, 0)
+
+    @property
+    def last_start(self) -> int:
+        """Media time at which the last packet begins; 0 if there is none."""
+        return self.locate(1 << 62)[1] if self.lengths else 0
+
+    def first_from(self, time_samples: int) -> int:
+        """Tell the media time of the first packet that begins then or later, at most the last's."""
+        packet, start = self.locate(time_samples)
+        if start >= time_samples or packet + 1 == len(self.lengths):
+            return start
+        return start + self._durations(packet, packet + 1)[0] + self._missing.get(packet + 1, 0)
+
+    def packet_start(self, packet: int) -> int:
+        """Tell the media time at which a packet begins, behind the gaps before it."""
+        return self.start(packet) + self._missing.get(packet, 0)
 
     def byte_offset(self, packet: int) -> int:
         """Tell where a packet begins in the payload; one past the last gives the payload's end."""
@@ -254,6 +276,15 @@ class Index:
             stop += 1  # so that the gap is inside
         if first == 0:
             begin = 0  # what is missing before the first packet belongs to the run
+        return self.packets_run(first, stop, begin)
+
+    def packets_run(self, first: int, stop: int, begin: int | None = None) -> Run:
+        """Take packets ``[first, stop)`` and the gaps between them.
+
+        At both ends of the recording also those before and behind. ``begin`` is the media time of
+        the first sample, where known.
+        """
+        begin = self.start(first) if begin is None else begin
         return Run(
             first,
             stop,

@@ -91,7 +91,7 @@ class LocalArray:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         document = _read_metadata(path, "array")
         self.shape = self._sizes(document.get("shape"), 0)
         data_type = document.get("data_type")
@@ -119,12 +119,14 @@ class LocalArray:
             # Zarr v3, "extension points": what need not be understood says so.
             if not isinstance(value, dict) or value.get("must_understand") is not False:
                 self._refuse(key, value)
+        attributes = document.get("attributes", {})
+        self.attributes: Mapping[str, object] = attributes if isinstance(attributes, dict) else {}
         self._chunk_rows = chunk[0]
         self.row_bytes = _ITEM_BYTES[self.data_type] * math.prod(self.shape[1:])
 
     def _refuse(self, key: str, value: object) -> None:
         raise NotAnArchiveError(
-            f"{self._path}: {key} is {str(value)[:200]}, which this release cannot read; a newer "
+            f"{self.path}: {key} is {str(value)[:200]}, which this release cannot read; a newer "
             "opuscule or zarr-python may"
         )
 
@@ -135,7 +137,7 @@ class LocalArray:
             and all(isinstance(n, int) and not isinstance(n, bool) and n >= least for n in value)
         ):
             return tuple(value)
-        raise CorruptArchiveError(f"{self._path}: a shape is {str(value)[:200]}")
+        raise CorruptArchiveError(f"{self.path}: a shape is {str(value)[:200]}")
 
     def _check_codecs(self, codecs: object) -> None:
         known = (
@@ -162,7 +164,7 @@ class LocalArray:
         """
         if not 0 <= start <= stop <= self.rows:
             raise CorruptArchiveError(
-                f"{self._path}: rows {start} to {stop} are wanted; it has {self.rows}"
+                f"{self.path}: rows {start} to {stop} are wanted; it has {self.rows}"
             )
         parts = []
         while start < stop:
@@ -173,7 +175,7 @@ class LocalArray:
         return b"".join(parts)
 
     def _read_chunk(self, chunk: int, first: int, count: int) -> bytes:
-        key = self._path.joinpath("c", str(chunk), *("0" for _ in self.shape[1:]))
+        key = self.path.joinpath("c", str(chunk), *("0" for _ in self.shape[1:]))
         try:
             handle = os.open(key, os.O_RDONLY)
         except FileNotFoundError as error:

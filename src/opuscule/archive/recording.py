@@ -8,6 +8,7 @@ libopus on the same kind of processor, decoder complexity 5 or below, 48 kHz, th
 channels.
 """
 
+import logging
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from opuscule import _native
 from opuscule.archive.info import RecordingInfo
 from opuscule.archive.layout import Index, Run
 from opuscule.archive.local import LocalArray, read_group
+from opuscule.archive.points import COLUMNS, Part, SyncPoints, read_points
 from opuscule.archive.sequential import SequentialDecoder
 from opuscule.codec import Pcm, as_pcm, packet_duration
 from opuscule.errors import (
@@ -40,14 +42,24 @@ longer is decoded packet by packet, so that memory stays bounded."""
 
 _BATCH_PACKETS = 512
 
+_FAR_SAMPLES = 30 * 48_000
+"""So much is decoded in vain before the user is told what would help."""
+
+_log = logging.getLogger(__name__)
+
 
 class Recording:
     """One recording. Its index is read when it is first needed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        """Its folder in the archive."""
         self.name = path.name
+        """Its name in the archive."""
         self.info = RecordingInfo.from_attributes(read_group(path), str(path))
+        """What is known of it."""
+        self._points: tuple[SyncPoints | None] | None = None
+        self._told = False
         self._packets = self._array("packets", ("uint8",), self.info.payload_bytes, 1)
 
     @cached_property
@@ -108,18 +120,16 @@ class Recording:
         _check_decoding(dtype, complexity)
         start = start_sample + self.info.pre_skip_samples
         stop = stop_sample + self.info.pre_skip_samples
-        begin = 0
-        if pre_roll_ms is not None:
-            if not pre_roll_ms >= 0:
-                raise InvalidArgumentError(f"pre_roll_ms is {pre_roll_ms}; expected 0 or more")
+        if pre_roll_ms is None:
+            parts = self._exact_parts(start, stop, dtype, complexity)
+        elif pre_roll_ms >= 0:
             # A million milliseconds is more than enough, and keeps infinity out.
             begin = max(0, start - ms_to_samples(min(pre_roll_ms, 1e6)))
-        run = self.index.run(begin, stop)
-        if begin == 0 and run.stop_byte - run.start_byte > _MAX_RUN_BYTES:
-            data = self._extract_sequentially(start_sample, stop_sample, dtype, complexity)
+            parts = [Part(begin, start, stop)]
         else:
-            data = self._decode(run, start, stop - start, dtype, complexity)
-        return as_pcm(data, self.info.channels, dtype)
+            raise InvalidArgumentError(f"pre_roll_ms is {pre_roll_ms}; expected 0 or more")
+        data = [self._part(part, dtype, complexity) for part in parts]
+        return as_pcm(data[0] if len(data) == 1 else b"".join(data), self.info.channels, dtype)
 
     def sequential(
         self,
@@ -137,7 +147,8 @@ class Recording:
             CorruptArchiveError: see :meth:`extract`.
         """
         _check_decoding(dtype, complexity)
-        for block in self._sequential_bytes(dtype, complexity):
+        start, stop = self.info.pre_skip_samples, self.info.end_samples
+        for block in self._blocks(0, start, stop, dtype, complexity):
             yield as_pcm(block, self.info.channels, dtype)
 
     def packets(self, first: int = 0, stop: int | None = None) -> Iterator[Packet]:
@@ -162,6 +173,47 @@ class Recording:
             CorruptArchiveError: it is outside, or damaged.
         """
         return self._packets.read(start_byte, stop_byte)
+
+    @property
+    def points(self) -> SyncPoints | None:
+        """Where decoding may begin; None until this very decoder has prepared the recording.
+
+        Raises:
+            CorruptArchiveError: they do not fit the recording.
+        """
+        if self._points is None:
+            found = None
+            if (self.path / "points" / "zarr.json").exists():
+                source = self._array("points", ("uint8",), None, COLUMNS)
+                found = read_points(source, self.index, MAX_COMPLEXITY)
+            self._points = (found,)
+        return self._points[0]
+
+    def forget_points(self) -> None:
+        """Read them again when they are next wanted."""
+        self._points = None
+
+    def _exact_parts(self, start: int, stop: int, dtype: str, complexity: int) -> Sequence[Part]:
+        points = self.points if complexity == MAX_COMPLEXITY else None
+        if points is not None:
+            return list(points.parts(start, stop, float_output=dtype == "float32"))
+        if start > _FAR_SAMPLES and not self._told:
+            self._told = True
+            _log.warning(
+                "%s is decoded from its beginning to be exact at %d s: opuscule archive prepare "
+                "makes that near, and a pre-roll of 80 ms is near and not exact",
+                self.path,
+                start // 48_000,
+            )
+        return [Part(0, start, stop)]
+
+    def _part(self, part: Part, dtype: str, complexity: int) -> bytes:
+        run = self.index.run(part.begin_samples, part.stop_samples)
+        if run.stop_byte - run.start_byte <= _MAX_RUN_BYTES:
+            samples = part.stop_samples - part.start_samples
+            return self._decode(run, part.start_samples, samples, dtype, complexity)
+        blocks = self._blocks(run.first, part.start_samples, part.stop_samples, dtype, complexity)
+        return b"".join(blocks)
 
     def _array(
         self, name: str, data_types: Sequence[str], rows: int | None, columns: int
@@ -202,14 +254,14 @@ class Recording:
             offset += size
 
     def _items(self, first: int, stop: int) -> Iterator[Packet | Gap]:
-        """Yield packets, and before each the gaps there; after the last those at the end."""
+        """Yield packets and the gaps between them, at the recording's ends also those outside."""
         index = self.index
         if not len(index) or first == len(index):
             yield from (placed.gap for placed in index.gaps if not len(index))
             return
-        time = index.start(first)
+        time = index.packet_start(first)
         gaps = iter(index.gaps)
-        gap = next((g for g in gaps if g.before >= first), None)
+        gap = next((g for g in gaps if g.before > first or not first), None)
         for number, data in enumerate(self._packet_bytes(first, stop), first):
             while gap is not None and gap.before == number:
                 yield gap.gap
@@ -240,7 +292,10 @@ class Recording:
                 f"{self.path}: packets {run.first} to {run.stop}: {error}"
             ) from error
 
-    def _sequential_bytes(self, dtype: str, complexity: int) -> Iterator[bytes]:
+    def _blocks(
+        self, first: int, start: int, end: int, dtype: str, complexity: int
+    ) -> Iterator[bytes]:
+        """Decode from packet ``first`` on, and keep media time ``[start, end)``."""
         decoder = SequentialDecoder(
             self.info.channels,
             complexity=complexity,
@@ -248,8 +303,8 @@ class Recording:
             gain_q8=self.info.gain_q8,
         )
         size = decoder.frame_bytes
-        time, start, end = 0, self.info.pre_skip_samples, self.info.end_samples
-        for block in decoder.decode(self._items(0, self.info.packets)):
+        time = self.index.packet_start(first) if first else 0
+        for block in decoder.decode(self._items(first, self.info.packets)):
             samples = len(block) // size
             low, high = max(0, start - time), min(samples, end - time)
             time += samples
@@ -257,18 +312,6 @@ class Recording:
                 yield block[low * size : high * size]
             if time >= end:
                 return
-
-    def _extract_sequentially(self, start: int, stop: int, dtype: str, complexity: int) -> bytes:
-        size = self.info.channels * (4 if dtype == "float32" else 2)
-        parts, at = [], 0
-        for block in self._sequential_bytes(dtype, complexity):
-            low, high = max(0, start - at), stop - at
-            at += len(block) // size
-            if low * size < len(block):
-                parts.append(block[low * size : high * size])
-            if at >= stop:
-                break
-        return b"".join(parts)
 
     def _check_range(self, start: int, stop: int) -> None:
         if not 0 <= start < stop <= self.info.total_samples:

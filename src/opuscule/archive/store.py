@@ -9,10 +9,12 @@ import os
 import shutil
 import threading
 from array import array
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from opuscule.archive.incoming import lock_archive, make_place, unlock
 from opuscule.archive.info import ARCHIVE_FORMAT, VERSION, RecordingInfo, check_attributes
 from opuscule.archive.layout import GAP_CODES, IndexBuilder
 from opuscule.archive.local import MAX_METADATA_BYTES, read_group
@@ -20,9 +22,17 @@ from opuscule.errors import InvalidArgumentError, MissingExtraError, NotAnArchiv
 
 if TYPE_CHECKING:
     import zarr
+    from zarr.core.common import JSON
     from zarr.core.metadata import ArrayV3Metadata
 
-__all__ = ["CHUNK_BYTES", "check_metadata", "ensure_archive", "sync", "write_recording"]
+__all__ = [
+    "CHUNK_BYTES",
+    "check_metadata",
+    "ensure_archive",
+    "sync",
+    "write_points",
+    "write_recording",
+]
 
 CHUNK_BYTES = 1 << 20
 """The longest chunk of any array."""
@@ -109,6 +119,34 @@ def write_recording(place: Path, info: RecordingInfo, index: IndexBuilder, paylo
     _sync_tree(place)
 
 
+def write_points(
+    recording: Path, rows: bytes, columns: int, attributes: Mapping[str, object]
+) -> None:
+    """Add the array of sync points to a recording, in place of one that is there.
+
+    Raises:
+        MissingExtraError: zarr is not installed.
+        OSError: there is no room, or the archive cannot be written.
+    """
+    zarr = _import_zarr()
+    root = recording.parents[1]
+    lock = lock_archive(root)
+    place = make_place(root / ".incoming", recording.name)
+    try:
+        group = zarr.open_group(place / "new", mode="w-", zarr_format=3)
+        made = _write_array(group, "points", array("B", rows), columns)
+        made.update_attributes({"opuscule": cast("JSON", attributes)})
+        _sync_tree(place)
+        target = recording / "points"
+        if target.exists():
+            target.rename(place / "old")
+        (place / "new" / "points").rename(target)
+        sync(recording)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        unlock(lock)
+
+
 def _import_zarr() -> ModuleType:
     try:
         import zarr
@@ -145,13 +183,16 @@ def _create_array(
     return made, chunk_rows
 
 
-def _write_array(group: "zarr.Group", name: str, values: "array[int]", columns: int) -> None:
+def _write_array(
+    group: "zarr.Group", name: str, values: "array[int]", columns: int
+) -> "zarr.Array[ArrayV3Metadata]":
     import numpy as np
 
     data_type = {"B": "uint8", "H": "uint16", "q": "int64"}[values.typecode]
     made, _ = _create_array(group, name, data_type, len(values) // columns, columns)
     if values:
         made[...] = np.frombuffer(values, data_type).reshape(made.shape)
+    return made
 
 
 def _write_payload(group: "zarr.Group", path: Path, size: int) -> None:

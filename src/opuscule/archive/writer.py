@@ -14,17 +14,16 @@ import hashlib
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from opuscule.archive.incoming import lock_archive, make_place, unlock
 from opuscule.archive.info import RecordingInfo, check_name
 from opuscule.archive.layout import IndexBuilder
 from opuscule.archive.store import check_metadata, ensure_archive, sync, write_recording
 from opuscule.errors import (
-    ArchiveError,
     InvalidArgumentError,
     RecordingExistsError,
     UnsupportedFormatError,
@@ -71,11 +70,11 @@ class RecordingWriter:
             raise self._exists()
         self._index = IndexBuilder()
         self._hash = hashlib.sha256()
-        self._lock = _lock_archive(self._root)
+        self._lock = lock_archive(self._root)
         self._incoming = self._root / ".incoming"
         self._place = self._incoming / name  # where nothing is, until it is made
         try:
-            self._place = _make_place(self._incoming, name)
+            self._place = make_place(self._incoming, name)
             self._payload = (self._place / "payload").open("w+b")
         except BaseException:  # Ctrl-C, too
             self._remove()
@@ -221,7 +220,7 @@ class RecordingWriter:
         if self._made_archive:
             _take_back(self._root, self._lock)
             self._made_archive = False
-        _unlock(self._lock)
+        unlock(self._lock)
         self._lock = None
 
 
@@ -232,31 +231,6 @@ def _summary(index: IndexBuilder) -> dict[str, object]:
         kind["count"] += 1
         kind["samples"] += placed.gap.duration_samples
     return dict(counts)
-
-
-def _make_place(incoming: Path, name: str) -> Path:
-    for _ in range(100):
-        incoming.mkdir(exist_ok=True)
-        # Another writer that ends at this moment may remove the empty directory.
-        with contextlib.suppress(FileNotFoundError):
-            return Path(tempfile.mkdtemp(prefix=f"{name}.", dir=incoming))
-    raise ArchiveError(f"{incoming} is removed again and again; what else is using the archive?")
-
-
-def _lock_archive(root: Path) -> int | None:
-    """Take part in writing; first remove what killed writers left, if nobody else is writing."""
-    if sys.platform == "win32":
-        return None
-    handle = os.open(root, os.O_RDONLY)
-    try:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(root / ".incoming", ignore_errors=True)
-        fcntl.flock(handle, fcntl.LOCK_SH)
-    except OSError:
-        os.close(handle)
-        raise
-    return handle
 
 
 def _take_back(root: Path, lock: int | None) -> None:
@@ -270,8 +244,3 @@ def _take_back(root: Path, lock: int | None) -> None:
         if {p.name for p in root.rglob("*")} == {"recordings", "zarr.json"}:
             # Out of sight first, so that nobody meets half of it.
             shutil.rmtree(root.rename(root.with_name(f".{root.name}.{os.getpid()}-gone")))
-
-
-def _unlock(handle: int | None) -> None:
-    if handle is not None:
-        os.close(handle)

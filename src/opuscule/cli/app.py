@@ -12,6 +12,8 @@ import typer
 from typer.core import TyperGroup
 
 from opuscule.cli import (
+    bench,
+    decode,
     demo,
     devices,
     doctor,
@@ -24,6 +26,7 @@ from opuscule.cli import (
     talk,
 )
 from opuscule.cli.archive import app as archive
+from opuscule.cli.output import complain, in_words
 from opuscule.errors import OpusculeError
 
 __all__ = ["app", "main"]
@@ -40,21 +43,16 @@ class _Commands(TyperGroup):
         logging.getLogger("picows").setLevel(logging.CRITICAL)
         try:
             return super().invoke(ctx)
-        except OpusculeError as error:
-            _fail(str(error), 1)
         except BrokenPipeError:
             raise  # who reads the output has had enough, which typer knows how to take
-        except OSError as error:
-            # str() of a plain one begins with "[Errno 2]", which tells a person nothing.
-            named = f"{error.filename}: " if error.filename else ""
-            _fail(named + error.strerror if error.strerror else str(error), 1)
+        except (OpusculeError, OSError) as error:
+            _fail(in_words(error), 1)
         except KeyboardInterrupt:
             _fail("stopped", 130)
 
 
 def _fail(text: str, code: int) -> NoReturn:
-    line = " ".join(text.split())
-    typer.echo(f"opuscule: {line}", err=True)
+    complain(text)
     sys.exit(code)
 
 
@@ -71,12 +69,13 @@ app.command()(demo.demo)
 app.command()(serve.serve)
 app.command()(talk.talk)
 app.command()(encode.encode)
-app.command()(encode.decode)
+app.command()(decode.decode)
 app.command()(info.info)
 app.command()(packets.packets)
 app.command()(levels.levels)
 app.command()(repair.repair)
 app.add_typer(archive, name="archive")
+app.add_typer(bench.app, name="bench")
 app.command()(devices.devices)
 app.command()(doctor.doctor)
 

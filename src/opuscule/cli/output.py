@@ -8,9 +8,13 @@ from pathlib import Path
 import msgspec
 import typer
 
+from opuscule.errors import OpusculeError
+
 __all__ = [
     "clock_time",
+    "complain",
     "emit",
+    "in_words",
     "json_option",
     "pairs",
     "progress_bar",
@@ -33,10 +37,24 @@ salvage_option = typer.Option(
 )
 
 
-def emit(value: object) -> None:
+def emit(value: object, *, err: bool = False) -> None:
     """Print a value as JSON."""
     encoded = msgspec.json.encode(value, enc_hook=_path_text)
-    typer.echo(msgspec.json.format(encoded, indent=2).decode())
+    typer.echo(msgspec.json.format(encoded, indent=2).decode(), err=err)
+
+
+def complain(text: str) -> None:
+    """Say on stderr what is wrong, as one line."""
+    line = " ".join(text.split())
+    typer.echo(f"opuscule: {line}", err=True)
+
+
+def in_words(error: OpusculeError | OSError) -> str:
+    """What is wrong, for a person."""
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, OpusculeError):
+        # str() of a plain one begins with "[Errno 2]", which tells a person nothing.
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def _path_text(value: object) -> str:

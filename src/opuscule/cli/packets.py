@@ -26,22 +26,24 @@ def packets(
 ) -> None:
     """List a file's packets: media time (pre-skip included), duration, size, coding, redundancy.
 
-    With --json each line is one object, for a packet or a gap.
+    With --json each line is one object, for a packet or a gap. In a chained Ogg file each link
+    counts packets and time from its own beginning.
     """
-    from opuscule.containers.opening import open_packets
+    from opuscule.containers.opening import open_links
     from opuscule.inspection import inspect_packets
 
-    with open_packets(file, raw=framing_of(raw)) as reader:
-        if not json:
-            typer.echo(_TITLE)
-        for item in inspect_packets(reader):
-            if json:
-                typer.echo(msgspec.json.encode(_for_script(item)).decode())
-            elif isinstance(item, Gap):
-                time, lasts = item.start_samples / 48_000, item.duration_samples / 48
-                typer.echo(f"      gap {time:>10.4f} s {lasts:>7g}  {item.kind.value}")
-            else:
-                typer.echo(_row(item))
+    with open_links(file, raw=framing_of(raw)) as links:
+        for link, reader in enumerate(links, 1):
+            if not json:
+                typer.echo(f"link {link}" if link > 1 else _TITLE)
+            for item in inspect_packets(reader):
+                if json:
+                    typer.echo(msgspec.json.encode({**_for_script(item), "link": link}).decode())
+                elif isinstance(item, Gap):
+                    time, lasts = item.start_samples / 48_000, item.duration_samples / 48
+                    typer.echo(f"      gap {time:>10.4f} s {lasts:>7g}  {item.kind.value}")
+                else:
+                    typer.echo(_row(item))
 
 
 def framing_of(raw: str | None) -> "Framing | None":
@@ -57,6 +59,8 @@ def _row(item: "InspectedPacket") -> str:
     packet, coding = item.packet, item.coding
     frames = f"{item.frames} × {coding.frame_samples / 48:g} ms"
     flags = [name for name, there in (("fec", item.fec), ("dtx", item.dtx)) if there]
+    if item.fault:
+        flags.append("INVALID")
     if item.dred_samples:
         flags.append(f"dred {item.dred_samples / 48:g} ms")
     return (
@@ -88,4 +92,5 @@ def _for_script(item: "InspectedPacket | Gap") -> dict[str, object]:
         "fec": item.fec,
         "dtx": item.dtx,
         "dred_samples": item.dred_samples,
+        "fault": item.fault,
     }

@@ -54,7 +54,9 @@ class Client:
             agent=f"opuscule/{__version__}",
             device=device,
         )
+        """The protocol's state on this side."""
         self.shell = WebSocketShell(self.link, lambda: None, self._on_events, self._on_closed)
+        """What moves its bytes."""
         self.session = ""
         """The server's name for the connection."""
         self.server_keeps = False

@@ -14,7 +14,9 @@ class Latency:
     """How long one stage takes, in milliseconds."""
 
     median_ms: float
+    """Of all measurements."""
     worst_ms: float
+    """The longest of them."""
     count: int
     """How many times it was measured."""
 
@@ -33,7 +35,9 @@ class TalkReport:
     spoken_ms: float
     """Audio captured."""
     packets_encoded: int
+    """What the encoder made."""
     packets_sent: int
+    """What went into the socket."""
     packets_withheld: int
     """Dropped between encoder and socket, as a sender drops what is stale."""
     bytes_sent: int
@@ -51,6 +55,7 @@ class TalkReport:
     capture: Latency | None
     """From a block's first sample to its arrival here: the block itself, and the device."""
     encode: Latency | None
+    """The encoder's work for one packet."""
     uplink: Latency | None
     """From sending a packet to its arrival at the server, by the clocks' estimated offset."""
     thinking: Latency | None

@@ -69,7 +69,7 @@ class Decoder:
     ) -> "Decoder":
         """Make the decoder that a stream's header asks for: its channels, streams and gain.
 
-        Packets of several streams have neither in-band FEC nor DRED here; they are concealed.
+        Packets of several streams have no DRED: libopus rebuilds from it in single streams only.
 
         Raises:
             InvalidArgumentError: a value is out of its range, or the format contradicts itself.
@@ -172,8 +172,8 @@ class Decoder:
         """Decode packets that follow one another, in one call, to ``(samples, channels)``.
 
         Raises:
-            InvalidPacketError: one is no Opus packet; the message has its place. Of one stream's
-                packets none was decoded then.
+            InvalidPacketError: one is no Opus packet; the message has its place, and none was
+                decoded.
         """
         return self._pcm(self._native.decode_many(packets))
 
@@ -193,7 +193,8 @@ class Decoder:
         complexity 5 and above), the rest by concealment (PLC), and after 500 ms of that by silence.
         Afterwards decode them as usual. Any length will do; a remainder of less than 2.5 ms is
         carried to the next call. The gap is one of lost packets: in a pause that was not sent there
-        is nothing to rebuild.
+        is nothing to rebuild. Several streams have no DRED, and their FEC is used where at least
+        one of them has it; the others are concealed meanwhile.
 
         Without ``following`` it is PLC alone, whatever packets there are: a multiple of 2.5 ms up
         to 120 ms, from what came before. After a pause that is comfort noise.
@@ -225,7 +226,8 @@ class Decoder:
     def fec_samples(self, packet: bytes) -> int:
         """Samples just before ``packet`` that its in-band FEC can rebuild.
 
-        0 without FEC, and also when what was decoded last was CELT, on which FEC cannot build.
+        0 without FEC, and also when what was decoded last was CELT, on which FEC cannot build. Of
+        several streams one with FEC is enough.
         """
         return self._native.fec_samples(packet)
 

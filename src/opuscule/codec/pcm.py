@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 else:
     Buffer = object  # collections.abc has it from Python 3.12 on
+    """Anything that holds PCM: ``bytes``, ``bytearray``, ``memoryview``, ``array.array``, NumPy."""
 
 __all__ = ["TYPE_CODES", "Buffer", "Pcm", "as_pcm", "check_sample_format"]
 
 Pcm: TypeAlias = "memoryview[int] | memoryview[float]"
+"""Decoded samples: a view of shape ``(samples, channels)``, which ``numpy.asarray`` takes."""
 
 TYPE_CODES: dict[str, Literal["h", "f"]] = {"int16": "h", "float32": "f"}
 """The ``struct`` letter of each sample format."""

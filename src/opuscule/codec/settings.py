@@ -23,8 +23,11 @@ __all__ = [
 ]
 
 Application = Literal["voip", "audio", "lowdelay"]
+"""What is encoded for: intelligible speech, fidelity, or 4 ms less delay."""
 Signal = Literal["auto", "voice", "music"]
+"""What an encoder is to expect."""
 Bandwidth = Literal["narrowband", "mediumband", "wideband", "superwideband", "fullband"]
+"""Up to 4, 6, 8, 12 or 20 kHz (RFC 6716 §2)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class SettingsOverrides(TypedDict, total=False):
 
 
 VOICE = EncoderSettings()
-"""A voice device's uplink: 24 kb/s, FEC for 10 % loss, DTX (row C2)."""
+"""A voice device's uplink: 24 kb/s, FEC for 10 % loss, DTX."""
 
 VOICE_LOW_CPU = dataclasses.replace(VOICE, complexity=3)
 """The same for a device that is too hot or too slow."""

@@ -52,7 +52,9 @@ class StreamEncoder:
         self.encoder = Encoder(
             rate, channels, mapping_family=mapping_family, preset=preset, **overrides
         )
+        """The encoder inside; change its settings by :meth:`update`, and never encode with it."""
         self.format = self.encoder.format
+        """What a decoder has to know."""
         self.sample_format: SampleFormat = sample_format
         self._leave_out_dtx = leave_out_dtx
         self._value_bytes = SAMPLE_BYTES[sample_format] * channels

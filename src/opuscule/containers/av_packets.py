@@ -69,7 +69,8 @@ class AvReader:
     missing by the container's own time stamps. Other streams are left out.
 
     Args:
-        file: a readable and seekable binary file, at its beginning; it is not closed.
+        file: a readable binary file, at its beginning; it is not closed. MP4 and CAF have to be
+            seekable.
         file_format: what it is, from :func:`opuscule.containers.detect.detect`.
 
     Raises:
@@ -98,7 +99,8 @@ class AvReader:
         self._av = av
         self._kind = file_format
         caf = caf_packets(file) if file_format is FileFormat.CAF else None
-        file.seek(0)
+        if file.seekable():
+            file.seek(0)
         try:
             # An open file, one demuxer and no protocol: nothing else than this file is ever read.
             self._container = av.open(
@@ -139,7 +141,7 @@ class AvReader:
             self._promised_packets = caf.packets if caf else stream.frames
             self._promised_samples = (self._container.duration or 0) * MEDIA_RATE // 1_000_000
         self._lost_at_end: int | None = None
-        self._damage = False
+        self._damage = self._clocked = False
         self._caf = caf
         self._finished = False
         tick = math.ceil(MEDIA_RATE * (stream.time_base or 0))
@@ -240,9 +242,12 @@ class AvReader:
         self, block: "AvPacket", access: AccessUnit, packet: Packet, base: Fraction | int
     ) -> None:
         trim = access.end_trim_samples
-        if self._kind is FileFormat.MP4:
-            given = round((block.duration or 0) * base)
-            trim = max(trim, packet.duration_samples - given if given else 0)
+        if self._kind is FileFormat.MP4 and block.duration:
+            # The last packet's duration leaves out what is cut off. If others are not the packets'
+            # own either, they are a clock's (Chromium's are), and would cut off what is audio.
+            shorter = packet.duration_samples - round(block.duration * base)
+            trim = trim if self._clocked else max(trim, shorter)
+            self._clocked |= abs(shorter) > base
             if block.is_discard and packet.sequence:  # beyond the end of the edit list
                 return
         self._end_samples = packet.end_samples - min(trim, packet.duration_samples)

@@ -8,9 +8,12 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opuscule.containers.bare import BarePcm, BareReader
 from opuscule.containers.pcm import BLOCK_BYTES, Coding, PcmReader, SampleFormat
+from opuscule.containers.pipe import Pipe
 from opuscule.containers.resample import MAX_RATE, Resampler
 from opuscule.containers.riff import is_wav
 from opuscule.containers.wav import WavReader
@@ -39,19 +42,24 @@ _INT16_FORMATS = ("u8", "u8p", "s16", "s16p")
 
 
 def open_pcm(
-    path: str | os.PathLike[str], *, rate: int | None = None, salvage: bool = False
+    path: str | os.PathLike[str] | Pipe,
+    *,
+    rate: int | None = None,
+    salvage: bool = False,
+    bare: BarePcm | None = None,
 ) -> PcmReader:
     """Open any audio file at a rate that Opus takes.
 
     Args:
-        path: the file; its name's extension means nothing.
+        path: the file, or a pipe; its name's extension means nothing.
         rate: the rate in Hz to convert to; None keeps an Opus rate and takes others to the next
             higher one (11.025 to 12 kHz, 22.05 to 24, 32 and 44.1 to 48), which loses nothing.
         salvage: read a damaged or cut file as far as it goes, instead of raising there.
+        bare: what samples without a header are; None for a file that says what it holds.
 
     Raises:
-        UnsupportedFormatError: it is a pipe, has no audio, or no ``rate`` is given and its own is
-            above 48 kHz (Opus ends at 20 kHz, and what is above would be destroyed).
+        UnsupportedFormatError: it is the name of a pipe, has no audio, or no ``rate`` is given and
+            its own is above 48 kHz (Opus ends at 20 kHz, and what is above would be destroyed).
         TruncatedError: it is shorter than it says; from some formats only at the end of reading.
         FormatError: it is nothing that can be decoded.
         MissingExtraError: it is not WAV, or of another rate, and ``media`` is not installed.
@@ -61,8 +69,7 @@ def open_pcm(
     """
     if rate is not None and not 0 < rate <= MAX_RATE:
         raise InvalidArgumentError(f"rate is {rate} Hz; expected 1 to {MAX_RATE} Hz")
-    path = check_input(path)
-    source = open_native(path, salvage=salvage)
+    source = open_native(path, salvage=salvage, bare=bare)
     try:
         wanted = opus_rate(source.rate, path) if rate is None else rate
         return source if wanted == source.rate else Resampler(source, wanted)
@@ -71,8 +78,16 @@ def open_pcm(
         raise
 
 
-def open_native(path: str | os.PathLike[str], *, salvage: bool = False) -> PcmReader:
+def open_native(
+    path: str | os.PathLike[str] | Pipe, *, salvage: bool = False, bare: BarePcm | None = None
+) -> PcmReader:
     """Open any audio file at its own rate; arguments and errors as of :func:`open_pcm`."""
+    if bare is not None:
+        return BareReader(path, bare)
+    if isinstance(path, Pipe):
+        if is_wav(path.head()[:12]):
+            return WavReader(path, salvage=salvage)
+        return MediaReader(path, salvage=salvage)
     path = check_input(path)
     with open(path, "rb") as file:  # noqa: PTH123 - PathLike has no open()
         if not file.seekable():
@@ -86,7 +101,7 @@ def open_native(path: str | os.PathLike[str], *, salvage: bool = False) -> PcmRe
     return MediaReader(path, salvage=salvage)
 
 
-def opus_rate(rate: int, path: os.PathLike[str]) -> int:
+def opus_rate(rate: int, path: str | os.PathLike[str] | Pipe) -> int:
     """Return the lowest Opus rate that holds all of the audio at ``rate``.
 
     Raises:
@@ -108,7 +123,7 @@ class MediaReader(PcmReader):
     Only this file is opened, whatever others a playlist in it may name.
 
     Args:
-        path: the file.
+        path: the file, or a pipe.
         salvage: end where decoding fails, instead of raising.
 
     Raises:
@@ -119,16 +134,17 @@ class MediaReader(PcmReader):
             :func:`opuscule.files.check_input`.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, salvage: bool = False) -> None:
-        self._path = check_input(path)
+    def __init__(self, path: str | os.PathLike[str] | Pipe, *, salvage: bool = False) -> None:
+        self._path = path if isinstance(path, Pipe) else check_input(path)
+        name = self._path.name if isinstance(self._path, Path) else str(path)
         try:
             import av
         except ImportError as error:
-            raise MissingExtraError(f"reading {self._path.name}", "media") from error
+            raise MissingExtraError(f"reading {name}", "media") from error
         self._av = av
         self._salvage = salvage
         self._read_samples = 0
-        self._file = self._path.open("rb")
+        self._file = self._path if isinstance(self._path, Pipe) else self._path.open("rb")
         self._container: InputContainer | None = None
         try:
             self._open()

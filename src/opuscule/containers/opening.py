@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 from opuscule.containers.av_packets import AvReader
 from opuscule.containers.detect import HEAD_BYTES, FileFormat, detect
 from opuscule.containers.ogg import OggReader, read_links
+from opuscule.containers.pipe import Pipe
 from opuscule.containers.raw import Framing, RawReader
 from opuscule.errors import FormatError, UnsupportedFormatError
 from opuscule.files import check_input
@@ -17,6 +18,8 @@ from opuscule.packets import Gap, Packet, StreamFormat
 __all__ = ["PacketReader", "open_links", "open_packets"]
 
 _OGG = (FileFormat.OGG, FileFormat.OGG_OPUS)
+# The others keep tables where nobody who cannot seek finds them.
+_PIPED = (*_OGG, FileFormat.MATROSKA, FileFormat.WEBM, FileFormat.MPEG_TS)
 
 
 class PacketReader(Protocol):
@@ -46,16 +49,18 @@ class PacketReader(Protocol):
 
 @contextlib.contextmanager
 def open_packets(
-    path: str | os.PathLike[str], *, raw: Framing | None = None
+    path: str | os.PathLike[str] | Pipe, *, raw: Framing | None = None
 ) -> Iterator[PacketReader]:
     """Open a file of Opus packets: Ogg, WebM, Matroska, MP4, CAF, MPEG-TS, or a raw stream.
 
     Args:
-        path: the file; its name's extension means nothing.
+        path: the file; its name's extension means nothing. A pipe of Ogg, WebM, Matroska, MPEG-TS
+            or a raw stream.
         raw: how a raw stream is framed; ``None`` for a file that says what it is.
 
     Raises:
-        UnsupportedFormatError: it is another kind of file, holds no Opus, or is a pipe.
+        UnsupportedFormatError: it is another kind of file, holds no Opus, or is a pipe of a kind
+            that cannot be read from one; a name of a pipe is none of ours.
         FormatError: it is damaged where it begins; see the reader of its kind.
         MissingExtraError: it is neither Ogg nor raw, and the extra ``media`` is not installed.
         FileNotFoundError, IsADirectoryError, PermissionError: see
@@ -68,31 +73,42 @@ def open_packets(
 
 
 @contextlib.contextmanager
-def open_links(path: str | os.PathLike[str]) -> Iterator[Iterator[PacketReader]]:
+def open_links(
+    path: str | os.PathLike[str] | Pipe, *, raw: Framing | None = None
+) -> Iterator[Iterator[PacketReader]]:
     """Open a file for all of the streams that are chained in it, which only Ogg allows.
 
     Gives their readers one after the other; take from each what you want before the next.
 
     Args, errors: as for :func:`open_packets`.
     """
-    with _opened(path, None) as (file, found, stack):
+    with _opened(path, raw) as (file, found, stack):
         links: Iterator[PacketReader]
         with _naming(path):
             if found in _OGG:
                 rest = read_links(file)
                 links = itertools.chain([next(rest)], rest)
             else:
-                links = iter([_reader(file, found, None, stack)])
+                links = iter([_reader(file, found, raw, stack)])
         yield links
 
 
 @contextlib.contextmanager
 def _opened(
-    path: str | os.PathLike[str], raw: Framing | None
+    path: str | os.PathLike[str] | Pipe, raw: Framing | None
 ) -> Iterator[tuple[BinaryIO, FileFormat, contextlib.ExitStack]]:
     """Open a file and look into it."""
-    path = check_input(path)
     with contextlib.ExitStack() as stack:
+        if isinstance(path, Pipe):
+            found = FileFormat.OTHER if raw else detect(path.head())
+            if found.may_hold_opus and found not in _PIPED:
+                raise UnsupportedFormatError(
+                    f"{path} is {found.upper()}, which cannot be read from a pipe; write it into a "
+                    "file first"
+                )
+            yield path, found, stack
+            return
+        path = check_input(path)
         file = stack.enter_context(path.open("rb"))
         found = FileFormat.OTHER
         if raw is None:
@@ -104,12 +120,12 @@ def _opened(
 
 
 @contextlib.contextmanager
-def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+def _naming(path: str | os.PathLike[str] | Pipe) -> Iterator[None]:
     """Put the file's name before what is wrong with it."""
     try:
         yield
     except FormatError as error:
-        raise type(error)(f"{os.fspath(path)}: {error}") from error
+        raise type(error)(f"{path}: {error}") from error
 
 
 def _reader(

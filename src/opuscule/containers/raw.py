@@ -11,8 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, Literal, get_args
 
-from opuscule._native import packet_duration
-from opuscule.containers.delimited import delimit, undelimit
+from opuscule._native import packet_delimit, packet_duration, packet_undelimit
 from opuscule.errors import FormatError, InvalidArgumentError, InvalidPacketError, TruncatedError
 from opuscule.packets import MAX_PACKET_BYTES, Gap, Packet, StreamFormat
 
@@ -31,7 +30,7 @@ _PREFIXES = {
     "u32be": struct.Struct(">I"),
 }
 _CHUNK_BYTES = 1 << 16
-# What has to be at hand to read a packet whole: the longest one and its length.
+# What is enough to read a packet whole: the longest one and its length.
 _WINDOW_BYTES = MAX_PACKET_BYTES + 4
 _STEREO = 0x04  # RFC 6716 §3.1
 
@@ -75,6 +74,7 @@ class RawReader:
         self._offset = 0
         self._end_of_file = False
         self.end_samples = 0
+        """Media time at which the packets read so far end, 48 kHz samples."""
         first = self._next()
         if first is None:
             raise FormatError("the stream is empty: got 0 bytes, expected Opus packets")
@@ -101,35 +101,40 @@ class RawReader:
 
     def _next(self) -> bytes | None:
         """Read one packet; ``None`` at the end of the file."""
-        self._fill()
-        if self._at == len(self._buffer):
+        if self._at == len(self._buffer) and not self._more():
             return None
         begin = self._offset + self._at
-        try:
-            data, end = self._take()
-            packet_duration(data)
-        except TruncatedError:
-            if not self._end_of_file:  # padding, which has no end of its own
+        while True:
+            try:
+                data, end = self._take()
+                packet_duration(data)
+            except TruncatedError:
+                if len(self._buffer) - self._at < _WINDOW_BYTES and self._more():
+                    continue  # what is live is not waited for beyond a packet's end
+                raise self._cut(begin) from None
+            except InvalidPacketError as error:
                 raise FormatError(
-                    f"the packet at byte {begin} claims more than {MAX_PACKET_BYTES} bytes; the "
-                    "stream is damaged there, or framed otherwise"
-                ) from None
-            self.truncated = True
-            raise TruncatedError(
-                f"the stream ends at byte {self._offset + len(self._buffer)}, within the packet "
-                f"that begins at byte {begin}: it is cut, or framed otherwise"
-            ) from None
-        except InvalidPacketError as error:
-            raise FormatError(
-                f"no Opus packet at byte {begin}: {error}; the stream is damaged there, or framed "
-                "otherwise"
-            ) from error
-        self._at = end
-        return data
+                    f"no Opus packet at byte {begin}: {error}; the stream is damaged there, or "
+                    "framed otherwise"
+                ) from error
+            self._at = end
+            return data
+
+    def _cut(self, begin: int) -> FormatError:
+        if not self._end_of_file:  # padding, which has no end of its own
+            return FormatError(
+                f"the packet at byte {begin} claims more than {MAX_PACKET_BYTES} bytes; the "
+                "stream is damaged there, or framed otherwise"
+            )
+        self.truncated = True
+        return TruncatedError(
+            f"the stream ends at byte {self._offset + len(self._buffer)}, within the packet "
+            f"that begins at byte {begin}: it is cut, or framed otherwise"
+        )
 
     def _take(self) -> tuple[bytes, int]:
         if self._prefix is None:
-            return undelimit(self._buffer, self._at)
+            return self._undelimit()
         start = self._at + self._prefix.size
         if start > len(self._buffer):
             raise TruncatedError
@@ -140,14 +145,23 @@ class RawReader:
             raise TruncatedError
         return self._buffer[start : start + length], start + length
 
-    def _fill(self) -> None:
-        """Have a whole packet at hand, or all there is."""
-        while not self._end_of_file and len(self._buffer) - self._at < _WINDOW_BYTES:
-            more = self._file.read(_CHUNK_BYTES)
-            self._end_of_file = not more
-            self._buffer = self._buffer[self._at :] + more
-            self._offset += self._at
-            self._at = 0
+    def _undelimit(self) -> tuple[bytes, int]:
+        try:
+            return packet_undelimit(self._buffer, self._at)
+        except InvalidPacketError as error:
+            if error.rule == "R5":  # its offset counts from the buffer's beginning
+                packet_undelimit(self._buffer[self._at :], 0)
+            # More bytes can mend every other rule.
+            raise TruncatedError from None
+
+    def _more(self) -> bool:
+        """Read on; False at the end of the file."""
+        more = self._file.read(_CHUNK_BYTES)
+        self._end_of_file = not more
+        self._buffer = self._buffer[self._at :] + more
+        self._offset += self._at
+        self._at = 0
+        return bool(more)
 
 
 class RawWriter:
@@ -174,7 +188,7 @@ class RawWriter:
         """
         packet_duration(data)
         if self._prefix is None:
-            self._file.write(delimit(data))
+            self._file.write(packet_delimit(data))
         elif len(data) > MAX_PACKET_BYTES:
             raise InvalidPacketError(
                 f"packet of {len(data)} bytes; one Opus stream has at most {MAX_PACKET_BYTES}"

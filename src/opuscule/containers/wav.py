@@ -102,15 +102,17 @@ class WavReader(PcmReader):
             wanted = block_bytes
             if self._bytes is not None:
                 wanted = min(wanted, self._bytes - self._read_bytes)
-            raw = read_fully(self._file, wanted)
+            raw = self._file.read(wanted)  # a pipe gives what it has, and that is not waited for
+            raw += read_fully(self._file, min(-len(raw) % frame_bytes, wanted - len(raw)))
             self._read_bytes += len(raw)
             # A frame of which a part is missing is no sample in time.
             whole = len(raw) - len(raw) % frame_bytes
             if whole:
                 yield self._convert(raw[:whole])
-            if len(raw) < wanted and self._bytes is not None and not self._salvage:
-                raise truncated(self._read_bytes, self._bytes, frame_bytes)
-            if not whole:
+            if whole < len(raw) or not raw:
+                missing = self._bytes is not None and self._read_bytes < self._bytes
+                if missing and not self._salvage:
+                    raise truncated(self._read_bytes, self._bytes or 0, frame_bytes)
                 return
 
     def close(self) -> None:

@@ -60,6 +60,7 @@ class Keeper:
 
     def __init__(self, directory: Path, on_stored: Callable[[str, Durable], None]) -> None:
         self.archive = directory / ARCHIVE_NAME
+        """The archive's folder."""
         ensure_archive(self.archive)
         self._journal = Journal(directory / "journal")
         for damage in self._journal.damage:

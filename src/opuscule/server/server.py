@@ -68,6 +68,7 @@ class Server:
         self._closing = False
         self._listener: asyncio.Server | None = None
         self.keeper: Keeper | None = None
+        """Where it keeps what it hears, once it has started; None if it keeps nothing."""
 
     @property
     def url(self) -> str:

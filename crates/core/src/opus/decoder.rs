@@ -1,5 +1,7 @@
 //! A decoder of one Opus stream or of several, with plain concealment and in-band FEC.
 
+use std::borrow::Cow;
+
 use super::raw::{self, Query, RawDecoder, Sample};
 use super::settings::{self, Value, bandwidth_word};
 use super::{Error, Layout, MAX_PACKET_MS, check_rate};
@@ -15,8 +17,9 @@ use crate::packet::{self, Mode, Toc};
 pub struct Decoder {
     pub(super) raw: RawDecoder,
     rate: u32,
-    /// The last packet was CELT, on which libopus builds no FEC: it conceals and says nothing.
-    after_celt: bool,
+    /// Of each stream: its last packet was CELT, on which libopus builds no FEC: it conceals and
+    /// says nothing.
+    after_celt: Vec<bool>,
 }
 
 impl Decoder {
@@ -40,8 +43,15 @@ impl Decoder {
         Ok(Self {
             raw: RawDecoder::new(rate, layout)?,
             rate,
-            after_celt: false,
+            after_celt: vec![false; usize::from(layout.streams)],
         })
+    }
+
+    /// All that it remembers of what it decoded, as 16-byte words without meaning of their own:
+    /// only good to be compared with those of another decoder of the same rate and layout.
+    #[must_use]
+    pub fn words(&self) -> &[u128] {
+        self.raw.words()
     }
 
     /// Output rate in Hz.
@@ -56,7 +66,7 @@ impl Decoder {
         self.raw.channels()
     }
 
-    /// Whether packets hold one stream, which alone can have FEC and DRED here.
+    /// Whether packets hold one stream, which alone can have DRED.
     #[must_use]
     pub fn is_single(&self) -> bool {
         self.raw.is_single()
@@ -110,7 +120,7 @@ impl Decoder {
     /// # Errors
     /// [`Error::Codec`] should libopus refuse.
     pub fn reset(&mut self) -> Result<(), Error> {
-        self.after_celt = false;
+        self.after_celt.fill(false);
         self.raw.reset()
     }
 
@@ -147,15 +157,46 @@ impl Decoder {
                 }
             })
         })?;
-        self.after_celt = Toc(packet[0]).mode() == Mode::Celt;
+        let mut rest = packet;
+        for celt in &mut self.after_celt {
+            let Some(&toc) = rest.first() else { break };
+            *celt = Toc(toc).mode() == Mode::Celt;
+            if !self.raw.is_single() {
+                // RFC 7845 §3: all but the last are self-delimited.
+                rest = packet::parse_delimited(rest).map_or(&[], |info| &rest[info.padding.end..]);
+            }
+        }
         Ok(decoded)
+    }
+
+    /// Samples per channel that `packet` decodes to, after a look at all of it.
+    ///
+    /// # Errors
+    /// [`Error::Packet`] when it is no Opus packet, or one of several streams of unequal length.
+    pub fn check_packet(&self, packet: &[u8]) -> Result<usize, Error> {
+        let samples = self.packet_samples(packet)?;
+        if self.raw.is_single() {
+            packet::parse(packet).map_err(not_a_packet)?;
+            return Ok(samples);
+        }
+        let packets = packet::split_streams(packet, self.after_celt.len()).map_err(not_a_packet)?;
+        for (stream, packet) in packets.iter().enumerate() {
+            let its = self.packet_samples(packet)?;
+            if its != samples {
+                return Err(Error::Packet(format!(
+                    "not an Opus packet of {} streams: stream {stream} has {its} samples, stream 0 \
+                     {samples}",
+                    packets.len()
+                )));
+            }
+        }
+        Ok(samples)
     }
 
     /// Decodes packets one after the other, appending to `out`; returns the samples per channel.
     ///
     /// # Errors
-    /// [`Error::Packet`] with the place of the first that is no Opus packet. Of one stream's packets
-    /// none is decoded then.
+    /// [`Error::Packet`] with the place of the first that is no Opus packet; none is decoded then.
     pub fn decode_many<T: Sample>(
         &mut self,
         packets: &[impl AsRef<[u8]>],
@@ -169,11 +210,7 @@ impl Decoder {
         };
         let mut samples = 0;
         for (place, packet) in packets.iter().enumerate() {
-            let packet = packet.as_ref();
-            samples += self.packet_samples(packet).map_err(at(place))?;
-            if self.raw.is_single() {
-                packet::parse(packet).map_err(|error| at(place)(not_a_packet(error)))?;
-            }
+            samples += self.check_packet(packet.as_ref()).map_err(at(place))?;
         }
         out.reserve(samples * self.channels());
         for (place, packet) in packets.iter().enumerate() {
@@ -184,14 +221,40 @@ impl Decoder {
 
     /// Samples per channel that `next`'s in-band FEC can rebuild: its first frame's length before
     /// it, or 0 when it carries none, or when what was decoded last was CELT: libopus takes up FEC
-    /// only after SILK. Of several streams none is told, and so none is used.
+    /// only after SILK. Of several streams one that has it is enough: libopus conceals the others.
     #[must_use]
     pub fn fec_samples(&self, next: &[u8]) -> usize {
-        if self.raw.is_single() && !self.after_celt && raw::has_lbrr(next) {
-            raw::samples_per_frame(next, self.rate)
-        } else {
-            0
+        self.fec(next).map_or(0, |(samples, _)| samples)
+    }
+
+    /// What FEC can rebuild, and the packet to ask for just that.
+    fn fec<'a>(&self, next: &'a [u8]) -> Option<(usize, Cow<'a, [u8]>)> {
+        let usable = |packet: &[u8], after_celt: bool| {
+            (!after_celt && raw::has_lbrr(packet))
+                .then(|| raw::samples_per_frame(packet, self.rate))
+        };
+        if self.raw.is_single() {
+            return Some((usable(next, self.after_celt[0])?, next.into()));
         }
+        let packets = packet::split_streams(next, self.after_celt.len()).ok()?;
+        let each = packets.iter().zip(&self.after_celt);
+        let samples = each
+            .filter_map(|(packet, celt)| usable(packet, *celt))
+            .max()?;
+        if samples == self.packet_samples(next).ok()? {
+            return Some((samples, next.into()));
+        }
+        // Of several streams libopus rebuilds no less than a whole packet: one of fewer frames.
+        let first = |packet: &Vec<u8>| {
+            let frame = raw::samples_per_frame(packet, self.rate);
+            let frames = packet::split(packet).ok()?;
+            let first = frames.get(..samples / frame)?;
+            packet::merge(first)
+                .ok()
+                .filter(|_| first.len() * frame == samples)
+        };
+        let packets: Option<Vec<Vec<u8>>> = packets.iter().map(first).collect();
+        Some((samples, packet::join_streams(&packets?).ok()?.into()))
     }
 
     /// Rebuilds the frame just before `next` from the FEC that `next` carries; `next` itself is to
@@ -200,13 +263,12 @@ impl Decoder {
     /// # Errors
     /// [`Error::Argument`] when [`Self::fec_samples`] is 0: libopus would silently conceal instead.
     pub fn decode_fec<T: Sample>(&mut self, next: &[u8], out: &mut Vec<T>) -> Result<usize, Error> {
-        let samples = self.fec_samples(next);
-        if samples == 0 {
-            return Err(Error::argument(
-                "the packet carries no in-band FEC that can be used: conceal instead",
-            ));
-        }
-        self.append(samples, out, |raw, room| raw.decode(Some(next), room, true))
+        let (samples, packet) = self.fec(next).ok_or_else(|| {
+            Error::argument("the packet carries no in-band FEC that can be used: conceal instead")
+        })?;
+        self.append(samples, out, |raw, room| {
+            raw.decode(Some(&packet), room, true)
+        })
     }
 
     /// Conceals `samples` per channel from what was decoded before.

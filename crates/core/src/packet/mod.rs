@@ -16,12 +16,14 @@ mod edit;
 pub mod extensions;
 mod pack;
 mod parse;
+mod streams;
 mod toc;
 
 pub use delimited::{delimit, parse_delimited, undelimit};
 pub use describe::{Description, carries_fec, describe};
 pub use edit::{EditError, merge, pad, split, unpad};
 pub use parse::{PacketError, PacketInfo, Rule, duration_samples, parse};
+pub use streams::{join_streams, split_streams};
 pub use toc::{Bandwidth, Mode, Toc};
 
 /// The longest audio that one packet may hold, in 48 kHz samples: 120 ms (RFC 6716 §3.2.5).

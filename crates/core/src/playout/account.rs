@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::conceal::Origin;
+use crate::conceal::{Missing, Origin};
 
 /// Counts of one stream, since its beginning.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -50,11 +50,13 @@ impl Stats {
     }
 }
 
-/// Consecutive played samples of one origin.
+/// Consecutive played samples of one origin, and of one cause where they stand for what is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// What they were made from.
     pub origin: Origin,
+    /// Why they are not from their own packet; `None` where they are, and where nothing is known.
+    pub missing: Option<Missing>,
     /// Media time of the first, in 48 kHz samples; `None` for what stands for no media time.
     pub time: Option<i64>,
     /// How many per channel, at the output rate.

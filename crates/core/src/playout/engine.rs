@@ -157,6 +157,7 @@ impl<T: Sample> Playout<T> {
                 }
                 self.record(Span {
                     origin: Origin::Silence,
+                    missing: None,
                     time: None,
                     samples: rest,
                 });
@@ -184,7 +185,8 @@ impl<T: Sample> Playout<T> {
         self.stats.count(span.origin, span.samples);
         if let Some(last) = self.log.last_mut() {
             let end = last.time.map(|t| t + last.samples as i64 * self.scale);
-            if last.origin == span.origin && end == span.time {
+            let alike = last.origin == span.origin && last.missing == span.missing;
+            if alike && end == span.time {
                 last.samples += span.samples;
                 return;
             }

@@ -84,7 +84,7 @@ impl<T: Sample> Playout<T> {
         self.concealer.on_received();
         self.put_in = 0;
         self.concealing = false;
-        self.keep(Origin::Received, time);
+        self.keep(Origin::Received, None, time);
         Ok(true)
     }
 
@@ -96,7 +96,7 @@ impl<T: Sample> Playout<T> {
             sequence,
         });
         self.start_concealing();
-        self.keep(Origin::Plc, time);
+        self.keep(Origin::Plc, Some(Missing::Lost), time);
         Ok(true)
     }
 
@@ -121,7 +121,7 @@ impl<T: Sample> Playout<T> {
             if origin != Origin::Silence {
                 self.start_concealing();
             }
-            self.keep(origin, time);
+            self.keep(origin, Some(missing), time);
         }
         if let Some(position) = &mut self.position {
             position.time = time + filled;
@@ -140,6 +140,7 @@ impl<T: Sample> Playout<T> {
         self.start_concealing();
         let span = Span {
             origin: Origin::Plc,
+            missing: None,
             time: None,
             samples: piece,
         };
@@ -155,7 +156,7 @@ impl<T: Sample> Playout<T> {
     }
 
     /// Hands `scratch` on, without what lies before the pre-skip or behind the end.
-    fn keep(&mut self, origin: Origin, time: i64) {
+    fn keep(&mut self, origin: Origin, missing: Option<Missing>, time: i64) {
         let channels = self.decoder.channels();
         let samples = (self.scratch.len() / channels) as i64;
         let skip = (i64::from(self.config.pre_skip) - time).max(0) / self.scale;
@@ -166,6 +167,7 @@ impl<T: Sample> Playout<T> {
         let (from, to) = (skip.min(samples), last.min(samples).max(skip.min(samples)));
         let span = Span {
             origin,
+            missing,
             time: Some(time + from * self.scale),
             samples: usize::try_from(to - from).unwrap_or(0),
         };

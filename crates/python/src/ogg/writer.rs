@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use opuscule_core::ogg::opus::{Head, Tags};
-use opuscule_core::ogg::writer::{PAGE_SAMPLES, Resume, Writer};
+use opuscule_core::ogg::writer::{Resume, Writer};
 use opuscule_core::packet::Toc;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -48,7 +48,7 @@ impl OggOpusWriter {
     #[new]
     #[pyo3(signature = (
         serial, channels, pre_skip_samples, input_rate, gain_q8, vendor, comments, *,
-        start_granule=0, page_samples=PAGE_SAMPLES, layout=None,
+        start_granule=0, page_samples=48_000, layout=None,
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -136,6 +136,23 @@ impl OggOpusWriter {
         let result = writer.write(packet, time_samples, &mut out);
         result.map_err(writing_error)?;
         Ok(PyBytes::new(py, &out))
+    }
+
+    /// Writes many packets; returns their pages, and how many were written before one was refused.
+    fn write_run<'py>(
+        &self,
+        py: Python<'py>,
+        packets: Vec<Bound<'py, PyBytes>>,
+        times_samples: Vec<i64>,
+    ) -> PyResult<(Bound<'py, PyBytes>, usize)> {
+        let mut out = Vec::new();
+        let mut writer = enter(&self.writer)?;
+        let written = packets
+            .iter()
+            .zip(times_samples)
+            .take_while(|(packet, time)| writer.write(packet.as_bytes(), *time, &mut out).is_ok())
+            .count();
+        Ok((PyBytes::new(py, &out), written))
     }
 
     fn finish<'py>(&self, py: Python<'py>, end_samples: i64) -> PyResult<Bound<'py, PyBytes>> {

@@ -71,10 +71,11 @@ class OggLink:
             while first < len(data) and times[first] + durations[first] <= from_samples:
                 first += 1
             for before, start, missing in (*gaps, (len(data), 0, 0)):
-                run = slice(first, max(first, before))
-                yield from make_packets(sequence, times[run], durations[run], data[run])
-                sequence += run.stop - first
-                first = run.stop
+                if before > first:
+                    run = slice(first, before)
+                    yield from make_packets(sequence, times[run], durations[run], data[run])
+                    sequence += before - first
+                    first = before
                 self._end_samples = max(self._end_samples, start + missing)
                 if missing and start + missing > from_samples:
                     yield Gap(start, missing, GapKind.LOST)

@@ -40,6 +40,9 @@ class OggStream:
     """What they take in the file."""
     finished: bool
     """Whether one of them is marked as its last."""
+    page_samples: tuple[int, int]
+    """By how much the granule position grows from one page to the next on which a packet ends, at
+    least and at most; of Opus that is 48 kHz samples. 0 and 0 without two such pages in a row."""
 
 
 @dataclass(slots=True)
@@ -50,6 +53,16 @@ class _Counted:
     pages: int = 0
     size_bytes: int = 0
     finished: bool = False
+    page_samples: tuple[int, int] = (0, 0)
+    _last: tuple[int, int] | None = None
+
+    def measure(self, sequence: int, granule: int, ends: int) -> None:
+        """Take the next page's number and time; what is missing before it belongs to no page."""
+        if self._last and ends and granule > self._last[1] and sequence == self._last[0] + 1:
+            lasts = granule - self._last[1]
+            low, high = self.page_samples
+            self.page_samples = (min(low or lasts, lasts), max(high, lasts))
+        self._last = (sequence, granule) if ends and granule > 0 else None
 
 
 def list_streams(file: BinaryIO) -> tuple[OggStream, ...]:
@@ -64,7 +77,7 @@ def list_streams(file: BinaryIO) -> tuple[OggStream, ...]:
     data = b"..."
     while data:
         data = file.read(CHUNK_BYTES)
-        for offset, length, serial, _, _, flags, _, begin in scanner.feed(data):
+        for offset, length, serial, sequence, granule, flags, ends, begin in scanner.feed(data):
             first = bool(flags & _FIRST)
             if first and begun:
                 group, begun, current = group + 1, False, {}
@@ -78,8 +91,18 @@ def list_streams(file: BinaryIO) -> tuple[OggStream, ...]:
             stream.pages += 1
             stream.size_bytes += length
             stream.finished |= bool(flags & _LAST)
+            stream.measure(sequence, granule, ends)
     return tuple(
-        OggStream(serial, s.kind, s.group, s.offset_bytes, s.pages, s.size_bytes, s.finished)
+        OggStream(
+            serial=serial,
+            kind=s.kind,
+            group=s.group,
+            offset_bytes=s.offset_bytes,
+            pages=s.pages,
+            size_bytes=s.size_bytes,
+            finished=s.finished,
+            page_samples=s.page_samples,
+        )
         for serial, s in found
     )
 

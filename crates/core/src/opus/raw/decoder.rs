@@ -54,6 +54,11 @@ impl RawDecoder {
         })
     }
 
+    /// All that libopus remembers, to compare with that of another decoder of the same layout.
+    pub(in crate::opus) fn words(&self) -> &[u128] {
+        self.memory.words()
+    }
+
     pub(in crate::opus) fn channels(&self) -> usize {
         self.channels
     }

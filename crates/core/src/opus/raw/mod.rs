@@ -60,6 +60,10 @@ impl Memory {
     fn state<T>(&mut self) -> *mut T {
         self.0.as_mut_ptr().cast()
     }
+
+    fn words(&self) -> &[u128] {
+        &self.0
+    }
 }
 
 /// libopus's own version string.

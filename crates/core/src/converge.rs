@@ -1,0 +1,422 @@
+//! Where a decoder that begins in the middle becomes one with the sequential decoder.
+//!
+//! Theory of operation. The sequential decoder goes through the recording once. At regular points a
+//! cold decoder (a *runner*) is begun beside it and gets the same packets. From some packet on both
+//! give the same samples; the distance from the point to there is the point's *depth*, and whoever
+//! begins at the point and throws away that much is exact.
+//!
+//! Equal samples alone prove nothing: in silence every decoder gives zeros. So a runner counts as
+//! converged only when what the two decoders *remember* agrees as well, but for a few words: what
+//! libopus keeps only for concealment (background noise, comfort noise) takes seconds more or for
+//! ever, and does not touch what packets decode to; and a part of the decoder that is not in use
+//! (CELT's memory in a stretch of SILK) keeps what it had. The latter is known by standing still.
+//!
+//! What is kept for concealment does matter where sound is *made up*: in gaps, and in packets of
+//! discontinuous transmission, which are empty. So a point is good up to the next such place; a
+//! runner that converged shortly before one goes on through it, and if its samples were the same
+//! there too, the point is good up to the place after that, and so on.
+//!
+//! Signals that never converge (steady tones in SILK) would cost without bound: runners get their
+//! time from what the sequential decoder has gone through, and a point for which none is left is
+//! said to converge never.
+
+use std::ops::Range;
+
+use crate::MEDIA_RATE;
+use crate::conceal::{Concealer, Later};
+use crate::extract::{Run, RunError, RunGap, Shape, place, split};
+use crate::opus::{Decoder, Error};
+use crate::packet;
+
+/// The depth of a point that was never seen to converge.
+pub const NEVER: u8 = u8::MAX;
+
+/// The unit of depths, in 48 kHz samples: 20 ms.
+pub const DEPTH_UNIT: i64 = 960;
+
+/// The end of a point that is good for all that follows.
+pub const FOREVER: u16 = u16::MAX;
+
+/// Words that may differ for good in decoders that give the same samples.
+const FEW_WORDS: usize = 24;
+
+/// Packets over which samples have to be the same before the memories are compared.
+const EQUAL_PACKETS: u32 = 5;
+
+/// The same with much that stands still in both: longer, and not in silence.
+const EQUAL_PACKETS_STILL: u32 = 15;
+
+/// Loudest sample below which a packet counts as silence: 1/1024 of full scale.
+const SILENCE: f32 = 1.0 / 1024.0;
+
+/// How long before made-up sound a runner must have converged to be kept for it.
+const KEEP: i64 = 3 * MEDIA_RATE as i64 / 2;
+
+/// Runner time for each sample of the sequential decoder, and the most that is saved up.
+const RUNNER_SHARE: i64 = 2;
+const MAX_SAVED: i64 = 10 * MEDIA_RATE as i64;
+
+/// What is known of a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Point {
+    /// From here on the samples are the same, as int16, in [`DEPTH_UNIT`]s behind the point.
+    pub int16: u8,
+    /// The same for float32.
+    pub float32: u8,
+    /// Up to where, in intervals behind the multiple of the interval that the point stands for.
+    pub until: u16,
+}
+
+/// What a runner found.
+#[derive(Clone, Copy)]
+struct Found {
+    int16: u8,
+    float32: u8,
+    /// Media time up to which the samples were seen to be the same, or are known to be.
+    proven: i64,
+}
+
+/// A decoder on its way through the packets.
+struct Voice {
+    decoder: Decoder,
+    concealer: Concealer,
+    pcm: Vec<f32>,
+}
+
+struct Runner {
+    voice: Voice,
+    /// The points that it stands for: several when a gap holds their beginnings.
+    points: Range<usize>,
+    start: i64,
+    /// Media time behind the last samples that were not the same.
+    int16_end: i64,
+    float_end: i64,
+    equal_packets: u32,
+    loud: bool,
+    /// Words in which it differed at the last look, and what they were.
+    unlike: Vec<(usize, u128, u128)>,
+    found: Option<Found>,
+    /// Whether it went through made-up sound since that was found.
+    doubtful: bool,
+    /// Whether it gave other samples after it had converged.
+    broken: bool,
+}
+
+/// The sequential decoder with its runners.
+pub struct Converger {
+    shape: Shape,
+    interval: i64,
+    warm: Voice,
+    runners: Vec<Runner>,
+    found: Vec<Option<Found>>,
+    time: i64,
+    saved: i64,
+    /// Where made-up sound begins.
+    made_up: Vec<i64>,
+    is_made_up: bool,
+}
+
+impl Converger {
+    /// With a point every `interval` samples of media time: the first packet that begins then or
+    /// later.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when the interval is no use or the shape is none of a decoder.
+    pub fn new(shape: Shape, interval: u32) -> Result<Self, Error> {
+        if interval == 0 {
+            return Err(Error::argument("the interval is 0; expected 1 or more"));
+        }
+        Ok(Self {
+            warm: Voice::new(shape)?,
+            shape,
+            interval: interval.into(),
+            runners: Vec::new(),
+            found: Vec::new(),
+            time: 0,
+            saved: MAX_SAVED,
+            made_up: Vec::new(),
+            is_made_up: false,
+        })
+    }
+
+    /// Goes through the first `count` packets of a run and the gaps before them; what follows them
+    /// in the run is only looked ahead at. With `count` the whole run, gaps at its end belong to it.
+    ///
+    /// # Errors
+    /// See [`RunError`].
+    pub fn feed(&mut self, run: Run<'_>, count: usize) -> Result<(), RunError> {
+        let packets: Vec<Later<'_>> = place(run, &split(run)?)
+            .into_iter()
+            .map(|(time, packet)| (time + self.time, packet))
+            .collect();
+        let mut gaps = run.gaps.iter().peekable();
+        let mut ahead = 0;
+        for at in 0..=count.min(packets.len()) {
+            let is_end = at == count;
+            if is_end && count < packets.len() {
+                break;
+            }
+            while let Some(gap) = gaps.next_if(|gap| gap.before == at) {
+                self.gap(gap, &packets[at..])?;
+            }
+            let Some((time, packet)) = packets.get(at).filter(|_| !is_end) else {
+                break;
+            };
+            // Whether there is made-up sound near ahead; each packet is looked at once.
+            ahead = ahead.max(at);
+            let near = |ahead: usize| packets.get(ahead).is_some_and(|p| p.0 - time <= KEEP);
+            while near(ahead) && !is_empty(packets[ahead].1) {
+                ahead += 1;
+            }
+            let gap_is_near = gaps
+                .peek()
+                .is_some_and(|gap| near(gap.before.saturating_sub(1)));
+            self.begin_runner()?;
+            self.packet(packet, gap_is_near || near(ahead))
+                .map_err(|error| RunError::Packet(at, error))?;
+        }
+        Ok(())
+    }
+
+    /// Says that the recording ends here, and returns all points.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Point> {
+        for mut runner in std::mem::take(&mut self.runners) {
+            // What was the same to the very end is verified by that.
+            if runner.float_end < self.time && !runner.broken {
+                runner.confirm(self.time);
+            }
+            self.settle(&runner);
+        }
+        let point = |(number, found): (usize, &Option<Found>)| {
+            let Some(found) = found else {
+                return Point {
+                    int16: NEVER,
+                    float32: NEVER,
+                    until: 0,
+                };
+            };
+            let next = self.made_up.partition_point(|begin| *begin < found.proven);
+            let until = self.made_up.get(next).map_or(FOREVER, |begin| {
+                let intervals = begin / self.interval - number as i64;
+                u16::try_from(intervals.max(0))
+                    .unwrap_or(FOREVER - 1)
+                    .min(FOREVER - 1)
+            });
+            Point {
+                int16: found.int16,
+                float32: found.float32,
+                until,
+            }
+        };
+        self.found.iter().enumerate().map(point).collect()
+    }
+
+    fn begin_runner(&mut self) -> Result<(), Error> {
+        let first = self.found.len();
+        let due = usize::try_from(self.time / self.interval + 1).unwrap_or(usize::MAX);
+        if due <= first {
+            return Ok(());
+        }
+        self.found.resize(due, None);
+        if self.saved <= 0 {
+            return Ok(());
+        }
+        self.runners.push(Runner {
+            voice: Voice::new(self.shape)?,
+            points: first..due,
+            start: self.time,
+            int16_end: self.time,
+            float_end: self.time,
+            equal_packets: 0,
+            loud: false,
+            unlike: Vec::new(),
+            found: None,
+            doubtful: false,
+            broken: false,
+        });
+        Ok(())
+    }
+
+    fn packet(&mut self, packet: &[u8], made_up_is_near: bool) -> Result<(), Error> {
+        let empty = is_empty(packet);
+        self.enter(empty);
+        let samples = self.warm.decode(packet)? as i64;
+        let end = self.time + samples;
+        self.saved = (self.saved + RUNNER_SHARE * samples).min(MAX_SAVED);
+        for runner in &mut self.runners {
+            runner.voice.decode(packet)?;
+            self.saved -= samples;
+            runner.compare(&self.warm, end);
+            if !empty {
+                runner.judge(&self.warm, end);
+            }
+        }
+        self.time = end;
+        let keep = |runner: &Runner| {
+            let young = end - runner.start < DEPTH_UNIT * i64::from(NEVER);
+            let of_use = runner.found.is_none() || runner.doubtful || made_up_is_near;
+            young && !runner.broken && of_use
+        };
+        for runner in self
+            .runners
+            .extract_if(.., |runner| !keep(runner))
+            .collect::<Vec<_>>()
+        {
+            self.settle(&runner);
+        }
+        Ok(())
+    }
+
+    fn gap(&mut self, gap: &RunGap, later: &[Later<'_>]) -> Result<(), Error> {
+        self.enter(true);
+        let end = self.time + gap.duration.cast_signed();
+        while self.time < end {
+            let left = usize::try_from(end - self.time).unwrap_or(usize::MAX);
+            let samples = self.warm.fill(gap, self.time, left, later)? as i64;
+            for runner in &mut self.runners {
+                runner.voice.fill(gap, self.time, left, later)?;
+                self.saved -= samples;
+                runner.compare(&self.warm, self.time + samples);
+            }
+            self.time += samples;
+        }
+        Ok(())
+    }
+
+    /// Says that now sound is made up, or no longer.
+    fn enter(&mut self, made_up: bool) {
+        if made_up && !self.is_made_up {
+            self.made_up.push(self.time);
+        }
+        self.is_made_up = made_up;
+        if made_up {
+            for runner in &mut self.runners {
+                runner.doubtful = true;
+                runner.equal_packets = 0;
+                runner.unlike.clear();
+            }
+        }
+    }
+
+    fn settle(&mut self, runner: &Runner) {
+        self.found[runner.points.clone()].fill(runner.found);
+    }
+}
+
+/// Whether a packet has a frame without audio: libopus makes up what stands for it.
+fn is_empty(packet: &[u8]) -> bool {
+    packet::parse(packet).is_ok_and(|info| info.frames.iter().any(|frame| frame.len() <= 1))
+}
+
+impl Voice {
+    fn new(shape: Shape) -> Result<Self, Error> {
+        let mut decoder = Decoder::new(MEDIA_RATE, shape.channels, shape.complexity)?;
+        decoder.set_gain_q8(shape.gain_q8)?;
+        Ok(Self {
+            decoder,
+            concealer: Concealer::new(MEDIA_RATE, shape.complexity)?,
+            pcm: Vec::new(),
+        })
+    }
+
+    fn decode(&mut self, packet: &[u8]) -> Result<usize, Error> {
+        self.pcm.clear();
+        let samples = self.decoder.decode(packet, &mut self.pcm)?;
+        self.concealer.on_received();
+        Ok(samples)
+    }
+
+    fn fill(
+        &mut self,
+        gap: &RunGap,
+        time: i64,
+        left: usize,
+        later: &[Later<'_>],
+    ) -> Result<usize, Error> {
+        self.pcm.clear();
+        let Self {
+            decoder,
+            concealer,
+            pcm,
+        } = self;
+        let later = later.iter().copied();
+        let (samples, _) = concealer.fill(decoder, gap.missing, time, left, later, pcm)?;
+        Ok(samples)
+    }
+}
+
+impl Runner {
+    /// Notes whether the samples up to `end` are the same.
+    fn compare(&mut self, warm: &Voice, end: i64) {
+        if self.voice.pcm == warm.pcm {
+            return;
+        }
+        // libopus clips softly for int16 and remembers how: beyond full scale only equal is equal.
+        let clipped = |x: &f32| x.abs() >= 1.0;
+        let as_int16 = |x: &f32| (x * 32768.0).round_ties_even() as i32;
+        let same = warm.pcm.len() == self.voice.pcm.len()
+            && !warm.pcm.iter().any(clipped)
+            && !self.voice.pcm.iter().any(clipped)
+            && warm
+                .pcm
+                .iter()
+                .zip(&self.voice.pcm)
+                .all(|(a, b)| as_int16(a) == as_int16(b));
+        if !same {
+            self.int16_end = end;
+        }
+        self.float_end = end;
+        self.broken = self.found.is_some();
+    }
+
+    /// Compares the memories, when the samples were the same for long enough.
+    fn judge(&mut self, warm: &Voice, end: i64) {
+        if self.float_end == end {
+            self.equal_packets = 0;
+            self.unlike.clear();
+            return;
+        }
+        self.equal_packets += 1;
+        let peak = warm.pcm.iter().fold(0.0_f32, |peak, x| peak.max(x.abs()));
+        self.loud = (self.loud && self.equal_packets > 1) || peak > SILENCE;
+        if self.equal_packets < EQUAL_PACKETS || (self.found.is_some() && !self.doubtful) {
+            return;
+        }
+        let words = warm.decoder.words().iter().zip(self.voice.decoder.words());
+        let unlike: Vec<_> = words
+            .enumerate()
+            .filter(|(_, (a, b))| a != b)
+            .map(|(at, (a, b))| (at, *a, *b))
+            .collect();
+        let mut before = self.unlike.iter().peekable();
+        let moved = unlike.iter().filter(|word| {
+            while before.next_if(|old| old.0 < word.0).is_some() {}
+            before.next_if(|old| old == word).is_none()
+        });
+        let still =
+            self.loud && self.equal_packets >= EQUAL_PACKETS_STILL && moved.count() <= FEW_WORDS;
+        if unlike.len() <= FEW_WORDS || still {
+            self.confirm(end);
+        }
+        self.unlike = unlike;
+    }
+
+    /// Takes for proven that it has converged, and stayed so up to `end`.
+    fn confirm(&mut self, end: i64) {
+        let units = |end: i64| {
+            let samples = (end - self.start).max(0).cast_unsigned();
+            u8::try_from(samples.div_ceil(DEPTH_UNIT.cast_unsigned())).unwrap_or(NEVER)
+        };
+        let (int16, float32) = self.found.map_or_else(
+            || (units(self.int16_end), units(self.float_end)),
+            |found| (found.int16, found.float32),
+        );
+        self.doubtful = false;
+        self.found = (float32 < NEVER).then_some(Found {
+            int16,
+            float32,
+            proven: end,
+        });
+    }
+}
