@@ -6,6 +6,8 @@ Reading needs neither zarr nor NumPy; importing and sealing need the extra ``arc
 from opuscule.archive.archive import Archive, open_archive
 from opuscule.archive.importer import ImportResult, import_file
 from opuscule.archive.info import RecordingInfo
+from opuscule.archive.lossless import Lossless, read_lossless
+from opuscule.archive.positions import Positions
 from opuscule.archive.prepare import PrepareReport, prepare
 from opuscule.archive.recording import Recording
 from opuscule.archive.seal import seal
@@ -14,6 +16,8 @@ from opuscule.archive.verify import VerifyReport, verify
 __all__ = [
     "Archive",
     "ImportResult",
+    "Lossless",
+    "Positions",
     "PrepareReport",
     "Recording",
     "RecordingInfo",
@@ -21,6 +25,7 @@ __all__ = [
     "import_file",
     "open_archive",
     "prepare",
+    "read_lossless",
     "seal",
     "verify",
 ]

@@ -5,29 +5,35 @@ What a file is, its first bytes say, not its name.
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Unpack
 
 from opuscule.archive.info import RecordingInfo, suggest_name
+from opuscule.archive.lossless import write_lossless
 from opuscule.archive.origin import (
     Told,
     check_own,
     file_facts,
     plain_text,
-    sound_facts,
     told_by,
     told_in,
 )
+from opuscule.archive.rendering import (
+    DEFAULT_EXPANSION,
+    Rendering,
+    RenderingChoice,
+    open_picked,
+    open_rendering,
+)
+from opuscule.archive.ultrasonic import Ultrasonic
 from opuscule.archive.writer import RecordingWriter
 from opuscule.codec import EncoderSettings, SettingsOverrides, StreamEncoder, libopus_version
 from opuscule.containers.detect import FileFormat, detect_file
-from opuscule.containers.media import Resampler, open_native, opus_rate
 from opuscule.containers.metadata import parse_zone, read_tags
 from opuscule.containers.ogg import OggReader, PacketColumns
 from opuscule.containers.opening import PacketReader, open_packets
-from opuscule.containers.pcm import SAMPLE_BYTES, PcmReader
-from opuscule.containers.reshape import Counted
+from opuscule.containers.pcm import SAMPLE_BYTES
 from opuscule.errors import UnsupportedFormatError
 from opuscule.files import check_input
 from opuscule.packets import Gap, GapKind
@@ -60,6 +66,9 @@ def import_file(
     salvage: bool = False,
     attributes: Mapping[str, object] | None = None,
     zone: str | None = None,
+    channels: Sequence[int] | None = None,
+    ultrasonic: Ultrasonic | None = None,
+    time_expansion: int = DEFAULT_EXPANSION,
     progress: Progress | None = None,
     **overrides: Unpack[SettingsOverrides],
 ) -> ImportResult:
@@ -70,7 +79,7 @@ def import_file(
         path: the file.
         name: of the recording; None makes one of the file's name.
         rate: rate in Hz to convert to before encoding. None keeps Opus's rates, takes others to the
-            next higher one, and refuses those above 48 kHz. Does not apply to Opus.
+            next higher one, and those above to 48 kHz. Does not apply to Opus.
         frame_ms: audio per packet, where it is encoded here.
         preset: how it is encoded, as for :class:`opuscule.codec.Encoder`.
         salvage: take a damaged or cut file as far as it goes, and note in the recording's source
@@ -79,14 +88,23 @@ def import_file(
         zone: where the clock hung that says when the recording began, if the file does not say it:
             ``UTC``, an offset such as ``+02:00``, or a name such as ``Europe/Berlin``. None leaves
             such a beginning as the file has it, and ``start_epoch_ms`` unknown.
+        channels: which to take, counted from 1; None takes all, of which there may be two. Does not
+            apply to Opus.
+        ultrasonic: what to do with a file of more than 48 kHz, because Opus ends at 20 kHz. None
+            looks whether there is anything above (see :mod:`opuscule.archive.ultrasonic`) and
+            refuses it then; ``downsample`` loses it; ``expand`` slows the recording down, so that
+            what was high is lower; ``lossless`` keeps the file's own samples beside, as FLAC.
+        time_expansion: by how much ``expand`` slows down; it divides the rate.
         progress: called again and again on the way.
         overrides: settings that replace the preset's.
 
     Raises:
         RecordingExistsError: there is a recording of that name.
-        UnsupportedFormatError: it has more than two channels, no audio, or a rate above 48 kHz.
+        UnsupportedFormatError: it has no audio, more than two channels of which none were chosen,
+            content above 20 kHz and no policy was chosen, or samples that FLAC cannot keep.
         FormatError: it is not audio, or damaged.
-        InvalidArgumentError: a name, a setting, an attribute or the zone is not valid.
+        InvalidArgumentError: a name, a setting, a channel, an attribute, the zone or the time
+            expansion is not valid.
         NotAnArchiveError: something else is where the archive should be.
         MissingExtraError: a part that is not installed is needed.
         OSError: a file cannot be read or written.
@@ -96,6 +114,7 @@ def import_file(
     own = check_own(attributes or {})
     if zone is not None:
         parse_zone(zone)
+    choice = RenderingChoice(rate, channels, ultrasonic, time_expansion, salvage)
     found = detect_file(path)
     source = file_facts(path, found)
     if own:
@@ -114,27 +133,27 @@ def import_file(
     if salvage:
         source["salvage"] = True
     with contextlib.ExitStack() as stack:
-        opened = stack.enter_context(open_native(path, salvage=salvage))
-        source.update(sound_facts(opened))
-        told = told_by(path, opened, zone)
+        rendering = open_rendering(path, choice, stack)
+        source.update(rendering.facts)
+        told = told_by(path, rendering.opened, zone)
         source.update(told.facts)
-        original = Counted(opened)
-        wanted = opus_rate(opened.rate, path) if rate is None else rate
-        pcm = original if wanted == opened.rate else Resampler(original, wanted)
-        if pcm.channels > 2:
-            raise UnsupportedFormatError(
-                f"{path} has {pcm.channels} channels; 1 or 2 can be archived: mix it down or split "
-                "it first"
-            )
         encoder = StreamEncoder(
-            pcm.rate,
-            pcm.channels,
+            rendering.pcm.rate,
+            rendering.pcm.channels,
             frame_ms=frame_ms,
-            sample_format=pcm.sample_format,
+            sample_format=rendering.pcm.sample_format,
             preset=preset,
             **overrides,
         )
-        info = _encode(archive, name, pcm, encoder, source, told, original, progress)
+        form = replace(encoder.format, input_rate=rendering.original.rate)
+        with RecordingWriter(archive, name, form) as writer:
+            if rendering.keep_lossless:
+                kept = write_lossless(
+                    open_picked(path, choice, stack), rendering.bits, writer.scratch / "flac"
+                )
+                writer.keep_lossless(kept)
+                source["lossless"] = asdict(kept.known)
+            info = _encode(writer, rendering, encoder, source, told, progress)
     return ImportResult(name, info, transcoded=True)
 
 
@@ -203,36 +222,33 @@ def _add(writer: RecordingWriter, batch: PacketColumns) -> None:
 
 
 def _encode(
-    archive: str | os.PathLike[str],
-    name: str,
-    pcm: PcmReader,
+    writer: RecordingWriter,
+    rendering: Rendering,
     encoder: StreamEncoder,
     source: dict[str, object],
     told: Told,
-    original: Counted,
     progress: Progress | None,
 ) -> RecordingInfo:
-    form = replace(encoder.format, input_rate=original.rate)
+    pcm = rendering.pcm
     total = None if pcm.total_samples is None else to_media_samples(pcm.total_samples, pcm.rate)
     frame_bytes = SAMPLE_BYTES[pcm.sample_format] * pcm.channels
     samples = 0
-    with RecordingWriter(archive, name, form) as writer:
-        for block in pcm:
-            samples += len(block) // frame_bytes
-            for packet in encoder.push(block):
-                writer.add(packet)
-            if progress:
-                progress(to_media_samples(samples, pcm.rate), total)
-        for packet in encoder.finish():
+    for block in pcm:
+        samples += len(block) // frame_bytes
+        for packet in encoder.push(block):
             writer.add(packet)
-        source["original_samples"] = original.read_samples
-        source["encoded_rate"] = pcm.rate
-        source["encoded_samples"] = samples
-        settings = asdict(encoder.encoder.settings)
-        return writer.finish(
-            encoder.end_samples,
-            start_epoch_ms=told.start_epoch_ms,
-            source=source,
-            encoder={"libopus": libopus_version(), "settings": settings},
-            comments=told.comments,
-        )
+        if progress:
+            progress(to_media_samples(samples, pcm.rate), total)
+    for packet in encoder.finish():
+        writer.add(packet)
+    source["original_samples"] = rendering.original.read_samples
+    source["encoded_rate"] = pcm.rate
+    source["encoded_samples"] = samples
+    settings = asdict(encoder.encoder.settings)
+    return writer.finish(
+        encoder.end_samples,
+        start_epoch_ms=told.start_epoch_ms,
+        source=source,
+        encoder={"libopus": libopus_version(), "settings": settings},
+        comments=told.comments,
+    )

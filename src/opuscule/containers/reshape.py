@@ -111,10 +111,10 @@ class Slowed(Counted):
     def __init__(self, source: PcmReader, factor: int) -> None:
         super().__init__(source)
         if factor < 2 or source.rate % factor:
-            fitting = [n for n in range(2, 33) if source.rate % n == 0]
+            fitting = [str(n) for n in range(2, 33) if source.rate % n == 0]
             raise InvalidArgumentError(
                 f"time expansion is by {factor}, at {source.rate} Hz; expected a factor of 2 and "
-                f"more that divides the rate, such as {', '.join(map(str, fitting))}"
+                f"more that divides the rate: {', '.join(fitting) or 'there is none below 33'}"
             )
         self._factor = factor
 
