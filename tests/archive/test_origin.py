@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from typer.testing import CliRunner
 from opuscule.archive.archive import open_archive
 from opuscule.archive.importer import import_file
 from opuscule.cli.archive import app
+from opuscule.containers.metadata import read_wav_metadata
 from opuscule.containers.ogg import OggWriter
+from opuscule.containers.wav import WavReader
 from opuscule.errors import FormatError, InvalidArgumentError
 
 from .conftest import Speech, voice_like
@@ -112,7 +115,9 @@ def test_a_users_own_attributes(tmp_path: Path) -> None:
     own = {"site": "fen", "depth_m": 1.5, "species": ["Rana", "Bufo"], "no": None}
     import_file(tmp_path / "a.zarr", path, attributes=own)
     assert open_archive(tmp_path / "a.zarr")["a"].info.source["attributes"] == own
-    for bad in ({"x": object()}, {"x": float("nan")}, {"x": "y" * 70_000}):
+    deep: list[object] = []
+    deep.append(deep)
+    for bad in ({"x": object()}, {"x": float("nan")}, {"x": "y" * 70_000}, {"x": deep}):
         with pytest.raises(InvalidArgumentError, match="attributes are"):
             import_file(tmp_path / "b.zarr", path, attributes=bad)
     assert not (tmp_path / "b.zarr").exists()
@@ -145,3 +150,70 @@ def test_opus_that_is_copied_tells_what_its_tags_say(tmp_path: Path, speech: Spe
     assert info.start_epoch_ms == 1_525_422_720_000
     assert info.source["original_codec"] == "opus"
     assert info.source["attributes"] == {"site": "fen"}
+
+
+def riff(fmt: bytes, raw: bytes, *, form: bytes = b"RIFF", size: int | None = None) -> bytes:
+    """A WAV file with one ``data`` chunk, whose size and the file's may be said wrong."""
+    told = len(raw) if size is None else size
+    ds64 = b""
+    if form != b"RIFF":
+        ds64 = b"ds64" + struct.pack("<IQQQI", 28, 0, len(raw), 0, 0)
+    body = b"WAVE" + ds64 + b"fmt " + struct.pack("<I", len(fmt)) + fmt
+    body += b"data" + struct.pack("<I", told) + raw
+    return form + struct.pack("<I", len(body) if size is None else size) + body
+
+
+def fmt(tag: int, channels: int, bits: int, align: int) -> bytes:
+    return struct.pack("<HHIIHH", tag, channels, 48_000, 48_000 * align, align, bits)
+
+
+EXTENSIBLE = bytes.fromhex("1600") + struct.pack("<HI", 24, 3)
+EXTENSIBLE += struct.pack("<H", 1) + bytes.fromhex("000000001000800000aa00389b71")
+WAVS: dict[str, tuple[bytes, str]] = {
+    "8": (riff(fmt(1, 1, 8, 1), bytes([128]) * 960), "pcm_u8"),
+    "24": (riff(fmt(1, 1, 24, 3), bytes(3 * 960)), "pcm_s24le"),
+    "32": (riff(fmt(1, 1, 32, 4), bytes(4 * 960)), "pcm_s32le"),
+    "64": (riff(fmt(1, 1, 64, 8), bytes(8 * 960)), "pcm_s64le"),
+    "float": (riff(fmt(3, 1, 32, 4), bytes(4 * 960)), "pcm_f32le"),
+    "double": (riff(fmt(3, 1, 64, 8), bytes(8 * 960)), "pcm_f64le"),
+    "extensible": (riff(fmt(0xFFFE, 2, 24, 6) + EXTENSIBLE, bytes(6 * 960)), "pcm_s24le"),
+    "rf64": (riff(fmt(1, 1, 16, 2), bytes(2 * 960), form=b"RF64", size=2**32 - 1), "pcm_s16le"),
+    "bw64": (riff(fmt(1, 1, 16, 2), bytes(2 * 960), form=b"BW64", size=2**32 - 1), "pcm_s16le"),
+    "streamed": (riff(fmt(1, 1, 16, 2), bytes(2 * 960), size=2**32 - 1), "pcm_s16le"),
+    "unfilled": (riff(fmt(1, 1, 16, 2), bytes(2 * 960), size=0), "pcm_s16le"),
+    "odd": (riff(fmt(1, 1, 8, 1), bytes(960)) + b"LIST\5\0\0\0INFO\0\0", "pcm_u8"),
+}
+
+
+@pytest.mark.row("Z1")
+@pytest.mark.parametrize("kind", WAVS)
+def test_wav_of_every_kind(tmp_path: Path, kind: str) -> None:
+    data, codec = WAVS[kind]
+    path = tmp_path / f"{kind}.wav"
+    path.write_bytes(data)
+    info = import_file(tmp_path / "a.zarr", path).info
+    assert (info.total_samples, info.source["original_samples"]) == (960, 960)
+    assert info.source["original_codec"] == codec
+    assert info.source["form"] == {"rf64": "RF64", "bw64": "BW64"}.get(kind, "RIFF")
+
+
+@pytest.mark.row("Z9")
+def test_metadata_behind_five_gigabytes_is_found_without_reading_them(tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    size = 5 << 30
+    ds64 = b"ds64" + struct.pack("<IQQQI", 28, size + 200, size, size // 2, 0)
+    head = b"RF64\xff\xff\xff\xffWAVE" + ds64 + b"fmt " + struct.pack("<I", 16) + fmt(1, 1, 16, 2)
+    comment = (
+        b"Recorded at 09:32:00 04/05/2018 (UTC) by AudioMoth 0FE081F80FE081F0 at high gain\0\0"
+    )
+    tags = b"INFOICMT" + struct.pack("<I", len(comment)) + comment
+    with path.open("wb") as file:
+        file.write(head + b"data\xff\xff\xff\xff")
+        file.seek(size, 1)
+        file.write(b"LIST" + struct.pack("<I", len(tags)) + tags)
+    with path.open("rb") as file:
+        found = read_wav_metadata(file, 48_000)
+    assert found.start is not None
+    assert found.start.epoch_ms == 1_525_426_320_000
+    with WavReader(path) as reader:
+        assert reader.total_samples == size // 2

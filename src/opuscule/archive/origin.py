@@ -19,6 +19,8 @@ MAX_COMMENTS, MAX_COMMENT_LENGTH = 256, 16_384
 """More comments, and longer ones such as pictures, are left out and counted."""
 MAX_OWN_BYTES = 65_536
 """The longest attributes of a user's own, as JSON."""
+MAX_OWN_DEPTH = 16
+"""The most levels of objects and lists in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +109,16 @@ def check_own(attributes: Mapping[str, object]) -> dict[str, object]:
     """Return a user's own attributes as they will be read again.
 
     Raises:
-        InvalidArgumentError: they are no JSON object, or over 64 KiB of JSON.
+        InvalidArgumentError: they are no JSON object, over 64 KiB of JSON, or nested too deeply.
     """
+    if _is_deep(attributes, MAX_OWN_DEPTH):
+        raise InvalidArgumentError(
+            f"attributes are nested in more than {MAX_OWN_DEPTH} levels; expected fewer"
+        )
     try:
         text = json.dumps(dict(attributes), allow_nan=False)
         size = len(text.encode())
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError) as error:
         raise InvalidArgumentError(f"attributes are no JSON: {error}") from error
     if size > MAX_OWN_BYTES:
         raise InvalidArgumentError(
@@ -122,6 +128,13 @@ def check_own(attributes: Mapping[str, object]) -> dict[str, object]:
         raise InvalidArgumentError("attributes have a name that is no text; expected text")
     kept: dict[str, object] = json.loads(text)
     return kept
+
+
+def _is_deep(value: object, levels: int) -> bool:
+    if not isinstance(value, Mapping | list | tuple):
+        return False
+    inner = value.values() if isinstance(value, Mapping) else value
+    return levels == 0 or any(_is_deep(one, levels - 1) for one in inner)
 
 
 def plain_text(value: str) -> str:

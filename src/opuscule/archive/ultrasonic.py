@@ -41,7 +41,7 @@ _BY_PRODUCT_DB = 60.0
 _WIND_HZ = 1000
 _AUDIO_END_HZ, _AUDIO_TAIL_DB = 24_000, 20.0
 _FLOOR_DB = -160
-_BATCH_BLOCKS = 512
+_BATCH_BLOCKS = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,13 +213,14 @@ class MediaReader(PcmReader):
 
     def _find_coding(self, context: "AudioCodecContext") -> Coding:
         name = context.codec.canonical_name
-        if name not in _LOSSLESS and not name.startswith("pcm_"):
+        digits = re.fullmatch(r"pcm_[suf](\d\d?)[lb]?e?", name)
+        if name not in _LOSSLESS and not digits:  # A-law is pcm_alaw
             return Coding(name, None, False)
         form = context.format.name.removesuffix("p")
         bits = _BITS.get(form)
         if name == "flac" and len(info := context.extradata or b"") >= 14:
             bits = ((info[12] & 1) << 4 | info[13] >> 4) + 1  # STREAMINFO (RFC 9639 §8.2)
-        elif digits := re.fullmatch(r"pcm_[suf](\d\d?)[lb]?e?", name):
+        elif digits:
             bits = int(digits[1])
         return Coding(name, bits, form in ("flt", "dbl"))
 
