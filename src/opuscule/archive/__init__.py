@@ -7,6 +7,8 @@ from opuscule.archive.archive import Archive, open_archive
 from opuscule.archive.cutting import CutReport, cut
 from opuscule.archive.importer import ImportResult, import_file
 from opuscule.archive.info import RecordingInfo
+from opuscule.archive.lossless import Lossless, read_lossless
+from opuscule.archive.positions import Positions
 from opuscule.archive.prepare import PrepareReport, prepare
 from opuscule.archive.recording import Recording
 from opuscule.archive.seal import seal
@@ -17,6 +19,8 @@ __all__ = [
     "Archive",
     "CutReport",
     "ImportResult",
+    "Lossless",
+    "Positions",
     "PrepareReport",
     "Recording",
     "RecordingInfo",
@@ -27,6 +31,7 @@ __all__ = [
     "import_file",
     "open_archive",
     "prepare",
+    "read_lossless",
     "seal",
     "verify",
 ]
