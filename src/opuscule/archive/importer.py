@@ -11,18 +11,18 @@ from dataclasses import asdict, dataclass, replace
 from typing import Unpack
 
 from opuscule.archive.info import RecordingInfo, suggest_name
+from opuscule.archive.parallel import LongEncoding
 from opuscule.archive.writer import RecordingWriter
 from opuscule.codec import EncoderSettings, SettingsOverrides, StreamEncoder, libopus_version
 from opuscule.containers.detect import FileFormat, detect_file
 from opuscule.containers.media import Resampler, open_pcm
 from opuscule.containers.ogg import OggReader, PacketColumns
 from opuscule.containers.opening import PacketReader, open_packets
-from opuscule.containers.pcm import SAMPLE_BYTES, PcmReader
+from opuscule.containers.pcm import PcmReader
 from opuscule.errors import UnsupportedFormatError
 from opuscule.files import check_input
 from opuscule.packets import Gap, GapKind
 from opuscule.transcode import Progress
-from opuscule.units import to_media_samples
 
 __all__ = ["ImportResult", "import_file"]
 
@@ -51,6 +51,7 @@ def import_file(
     frame_ms: float = 20,
     preset: str | EncoderSettings = "archive",
     salvage: bool = False,
+    threads: int | None = None,
     progress: Progress | None = None,
     **overrides: Unpack[SettingsOverrides],
 ) -> ImportResult:
@@ -66,6 +67,8 @@ def import_file(
         preset: how it is encoded, as for :class:`opuscule.codec.Encoder`.
         salvage: take a damaged or cut file as far as it goes, and note in the recording's source
             that this was allowed. Opus is always taken so.
+        threads: how many encode what is longer than twenty minutes; None for one a core. The
+            packets are the same whatever their number.
         progress: called again and again on the way.
         overrides: settings that replace the preset's.
 
@@ -116,7 +119,7 @@ def import_file(
             preset=preset,
             **overrides,
         )
-        info = _encode(archive, name, pcm, encoder, source, progress)
+        info = _encode(archive, name, pcm, encoder, source, threads, progress)
     return ImportResult(name, info, transcoded=True)
 
 
@@ -197,29 +200,25 @@ def _encode(
     pcm: PcmReader,
     encoder: StreamEncoder,
     source: dict[str, object],
+    threads: int | None,
     progress: Progress | None,
 ) -> RecordingInfo:
     original_rate = pcm.source_rate if isinstance(pcm, Resampler) else pcm.rate
     form = replace(encoder.format, input_rate=original_rate)
-    total = None if pcm.total_samples is None else to_media_samples(pcm.total_samples, pcm.rate)
-    frame_bytes = SAMPLE_BYTES[pcm.sample_format] * pcm.channels
-    samples = 0
     with RecordingWriter(archive, name, form) as writer:
-        for block in pcm:
-            samples += len(block) // frame_bytes
-            for packet in encoder.push(block):
-                writer.add(packet)
-            if progress:
-                progress(to_media_samples(samples, pcm.rate), total)
-        for packet in encoder.finish():
-            writer.add(packet)
+        encoding = LongEncoding(pcm, encoder, archive, threads=threads, progress=progress)
+        with contextlib.closing(encoding.packets()) as batches:
+            for packets in batches:
+                lengths = [len(packet) for packet in packets]
+                durations = [encoding.packet_samples] * len(packets)
+                writer.add_packets(b"".join(packets), lengths, durations, writer.time_samples)
         source["original_rate"] = original_rate
         source["original_channels"] = pcm.channels
         source["encoded_rate"] = pcm.rate
-        source["encoded_samples"] = samples
+        source["encoded_samples"] = encoding.input_samples
         settings = asdict(encoder.encoder.settings)
         return writer.finish(
-            encoder.end_samples,
+            encoding.end_samples,
             source=source,
             encoder={"libopus": libopus_version(), "settings": settings},
         )
