@@ -6,19 +6,28 @@ Reading needs neither zarr nor NumPy; importing and sealing need the extra ``arc
 from opuscule.archive.archive import Archive, open_archive
 from opuscule.archive.importer import ImportResult, import_file
 from opuscule.archive.info import RecordingInfo
+from opuscule.archive.manifest import BulkProgress, FileOutcome, ImportOptions, TreeReport
 from opuscule.archive.prepare import PrepareReport, prepare
 from opuscule.archive.recording import Recording
 from opuscule.archive.seal import seal
+from opuscule.archive.sources import SourceFile
+from opuscule.archive.tree import import_tree
 from opuscule.archive.verify import VerifyReport, verify
 
 __all__ = [
     "Archive",
+    "BulkProgress",
+    "FileOutcome",
+    "ImportOptions",
     "ImportResult",
     "PrepareReport",
     "Recording",
     "RecordingInfo",
+    "SourceFile",
+    "TreeReport",
     "VerifyReport",
     "import_file",
+    "import_tree",
     "open_archive",
     "prepare",
     "seal",

@@ -4,14 +4,15 @@ What a file is, its first bytes say, not its name.
 """
 
 import contextlib
-import hashlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Unpack
 
 from opuscule.archive.info import RecordingInfo, suggest_name
 from opuscule.archive.parallel import LongEncoding
+from opuscule.archive.sources import SourceFile, look_at
 from opuscule.archive.writer import RecordingWriter
 from opuscule.codec import EncoderSettings, SettingsOverrides, StreamEncoder, libopus_version
 from opuscule.containers.detect import FileFormat, detect_file
@@ -52,6 +53,7 @@ def import_file(
     preset: str | EncoderSettings = "archive",
     salvage: bool = False,
     threads: int | None = None,
+    seen: SourceFile | None = None,
     progress: Progress | None = None,
     **overrides: Unpack[SettingsOverrides],
 ) -> ImportResult:
@@ -69,6 +71,7 @@ def import_file(
             that this was allowed. Opus is always taken so.
         threads: how many encode what is longer than twenty minutes; None for one a core. The
             packets are the same whatever their number.
+        seen: the file, if it was looked at already.
         progress: called again and again on the way.
         overrides: settings that replace the preset's.
 
@@ -84,14 +87,13 @@ def import_file(
     path = check_input(path)
     name = suggest_name(path.stem) if name is None else name
     found = detect_file(path)
-    with path.open("rb") as file:
-        source: dict[str, object] = {
-            "kind": "import",
-            "name": _text(path.name),
-            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
-            "bytes": file.tell(),
-            "container": FileFormat.OGG if found is FileFormat.OGG_OPUS else found,
-        }
+    seen = look_at(path, now_ns=time.time_ns()) if seen is None else seen
+    source: dict[str, object] = {
+        "kind": "import",
+        "name": _text(path.name),
+        **seen.facts(),
+        "container": FileFormat.OGG if found is FileFormat.OGG_OPUS else found,
+    }
     with contextlib.ExitStack() as stack:
         reader: PacketReader | None = None
         if found.may_hold_opus:

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from opuscule.cli.archive_import import import_
 from opuscule.cli.output import (
     clock_time,
     emit,
     json_option,
     pairs,
-    progress_bar,
-    rate_option,
-    salvage_option,
 )
 
 if TYPE_CHECKING:
@@ -33,44 +31,7 @@ _Archive = Annotated[
 ]
 
 
-@app.command("import")
-def import_(
-    archive: _Archive,
-    sources: Annotated[list[Path], typer.Argument(help="Audio files.", readable=False)],
-    name: Annotated[
-        str | None, typer.Option(help="What to call it; the file's name if left out.")
-    ] = None,
-    bitrate: Annotated[int, typer.Option(help="For what is not Opus yet: bits a second.")] = 64_000,
-    rate: int | None = rate_option,
-    salvage: bool = salvage_option,
-    json: bool = json_option,
-) -> None:
-    """Bring files into an archive, which is made if it is not there.
-
-    Ogg Opus is copied packet for packet; everything else is encoded.
-    """
-    from opuscule.archive import import_file
-
-    if name is not None and len(sources) > 1:
-        raise typer.BadParameter("one name is for one file", param_hint="--name")
-    for source in sources:
-        with progress_bar(f"importing {source.name}", json) as progress:
-            done = import_file(
-                archive,
-                source,
-                name=name,
-                bitrate=bitrate,
-                rate=rate,
-                salvage=salvage,
-                progress=progress,
-            )
-        if json:
-            emit(done)
-        else:
-            typer.echo(
-                f"{done.name}: {clock_time(done.info.total_samples / 48_000)},"
-                f" {done.info.packets} packets, {done.info.payload_bytes / 1000:.0f} kB"
-            )
+app.command("import")(import_)
 
 
 @app.command()
