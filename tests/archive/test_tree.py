@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from opuscule.archive import FileOutcome, import_tree, open_archive
-from opuscule.archive.sources import file_mark
+from opuscule.archive import FileOutcome, import_file, import_tree, open_archive
+from opuscule.archive.sources import KnownSources, file_mark, look_at
 from opuscule.errors import InvalidArgumentError, NotAnArchiveError
 
 from .conftest import voice_like
@@ -140,6 +140,20 @@ def test_marks_are_given_where_time_is_fine_and_settled(tmp_path: Path) -> None:
     later = status.st_ctime_ns + 3_000_000_000
     assert (file_mark(file, status, later) is not None) == fine
     assert file_mark(file, status, status.st_ctime_ns + 1_000_000_000) is None
+
+
+def test_what_was_not_touched_is_known_unread(tmp_path: Path) -> None:
+    file = write_wav(tmp_path / "a.wav", VOICE, 8_000)
+    later = file.stat().st_ctime_ns + 3_000_000_000
+    seen = look_at(file, now_ns=later)
+    if seen.mark is None:
+        pytest.skip("this file system keeps time too coarsely")
+    import_file(tmp_path / "a.zarr", file, seen=seen)
+    known = KnownSources(tmp_path / "a.zarr")
+    assert known.untouched(file_mark(file, file.stat(), later)) == "a"
+    moved = file.rename(tmp_path / "b.wav")
+    assert known.untouched(file_mark(moved, moved.stat(), later + 3_000_000_000)) is None
+    assert known.same_content(look_at(moved, now_ns=later)) == ("a", False)
 
 
 def test_a_stop_on_the_way_and_the_next_run(tmp_path: Path, field: Path) -> None:
