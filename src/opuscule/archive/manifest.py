@@ -21,9 +21,13 @@ class ImportOptions(SettingsOverrides, total=False):
     """What :func:`opuscule.archive.import_file` takes that may hold for many files."""
 
     rate: int | None
+    """Rate in Hz to convert to before encoding."""
     frame_ms: float
+    """Audio per packet, where it is encoded."""
     preset: str | EncoderSettings
+    """How it is encoded."""
     salvage: bool
+    """Whether damaged and cut files are taken as far as they go."""
 
 
 @dataclass(frozen=True, slots=True)
