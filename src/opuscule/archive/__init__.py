@@ -6,7 +6,9 @@ Reading needs neither zarr nor NumPy; importing and sealing need the extra ``arc
 from opuscule.archive.archive import Archive, open_archive
 from opuscule.archive.importer import ImportResult, import_file
 from opuscule.archive.info import RecordingInfo
+from opuscule.archive.lossless import Lossless, read_lossless
 from opuscule.archive.manifest import BulkProgress, FileOutcome, ImportOptions, TreeReport
+from opuscule.archive.positions import Positions
 from opuscule.archive.prepare import PrepareReport, prepare
 from opuscule.archive.recording import Recording
 from opuscule.archive.seal import seal
@@ -20,6 +22,8 @@ __all__ = [
     "FileOutcome",
     "ImportOptions",
     "ImportResult",
+    "Lossless",
+    "Positions",
     "PrepareReport",
     "Recording",
     "RecordingInfo",
@@ -30,6 +34,7 @@ __all__ = [
     "import_tree",
     "open_archive",
     "prepare",
+    "read_lossless",
     "seal",
     "verify",
 ]

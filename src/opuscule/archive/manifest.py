@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import Literal, Self
 
 import msgspec
 
+from opuscule.archive.ultrasonic import Ultrasonic
 from opuscule.codec import EncoderSettings, SettingsOverrides
 
 __all__ = ["BulkProgress", "FileOutcome", "ImportOptions", "Manifest", "Status", "TreeReport"]
@@ -28,6 +30,16 @@ class ImportOptions(SettingsOverrides, total=False):
     """How it is encoded."""
     salvage: bool
     """Whether damaged and cut files are taken as far as they go."""
+    attributes: Mapping[str, object] | None
+    """A user's own, kept with each recording."""
+    zone: str | None
+    """Where the recorder's clock hung, for files that do not say it."""
+    channels: Sequence[int] | None
+    """Which channels to take, counted from 1."""
+    ultrasonic: Ultrasonic | None
+    """What to do with files of more than 48 kHz."""
+    time_expansion: int
+    """By how much ``expand`` slows down."""
 
 
 @dataclass(frozen=True, slots=True)

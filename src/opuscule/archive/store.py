@@ -18,6 +18,7 @@ from opuscule.archive.incoming import lock_archive, make_place, unlock
 from opuscule.archive.info import ARCHIVE_FORMAT, VERSION, RecordingInfo, check_attributes
 from opuscule.archive.layout import GAP_CODES, IndexBuilder
 from opuscule.archive.local import MAX_METADATA_BYTES, read_group
+from opuscule.archive.lossless import LosslessFile
 from opuscule.errors import InvalidArgumentError, MissingExtraError, NotAnArchiveError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHUNK_BYTES",
+    "add_lossless",
     "check_metadata",
     "ensure_archive",
     "sync",
@@ -119,6 +121,14 @@ def write_recording(place: Path, info: RecordingInfo, index: IndexBuilder, paylo
     _sync_tree(place)
 
 
+def add_lossless(place: Path, file: LosslessFile) -> None:
+    """Add the arrays of a FLAC file to a recording that nobody sees yet; errors as above."""
+    group = _import_zarr().open_group(place, mode="r+", zarr_format=3)
+    _write_payload(group, file.path, file.path.stat().st_size, "lossless")
+    _write_array(group, "lossless_lengths", file.lengths, 1)
+    _sync_tree(place)
+
+
 def write_points(
     recording: Path, rows: bytes, columns: int, attributes: Mapping[str, object]
 ) -> None:
@@ -195,10 +205,10 @@ def _write_array(
     return made
 
 
-def _write_payload(group: "zarr.Group", path: Path, size: int) -> None:
+def _write_payload(group: "zarr.Group", path: Path, size: int, name: str = "packets") -> None:
     import numpy as np
 
-    made, chunk_bytes = _create_array(group, "packets", "uint8", size, 1)
+    made, chunk_bytes = _create_array(group, name, "uint8", size, 1)
     with path.open("rb") as file:
         for start in range(0, size, chunk_bytes):
             block = np.frombuffer(file.read(chunk_bytes), "uint8")

@@ -22,7 +22,14 @@ from typing import Self
 from opuscule.archive.incoming import lock_archive, make_place, unlock
 from opuscule.archive.info import RecordingInfo, check_name
 from opuscule.archive.layout import IndexBuilder
-from opuscule.archive.store import check_metadata, ensure_archive, sync, write_recording
+from opuscule.archive.lossless import LosslessFile
+from opuscule.archive.store import (
+    add_lossless,
+    check_metadata,
+    ensure_archive,
+    sync,
+    write_recording,
+)
 from opuscule.errors import (
     InvalidArgumentError,
     RecordingExistsError,
@@ -69,6 +76,7 @@ class RecordingWriter:
         if self._target.exists():
             raise self._exists()
         self._index = IndexBuilder()
+        self._lossless: LosslessFile | None = None
         self._hash = hashlib.sha256()
         self._lock = lock_archive(self._root)
         self._incoming = self._root / ".incoming"
@@ -125,6 +133,15 @@ class RecordingWriter:
         self._hash.update(payload)
         self._payload.write(payload)
 
+    @property
+    def scratch(self) -> Path:
+        """A directory of the writer's own, in which files may be made; gone when it is."""
+        return self._place
+
+    def keep_lossless(self, file: LosslessFile) -> None:
+        """Put the source's own samples beside its packets, when it is finished."""
+        self._lossless = file
+
     def finish(
         self,
         end_samples: int,
@@ -178,6 +195,8 @@ class RecordingWriter:
         check_metadata(info)
         self._payload.flush()
         write_recording(self._place / "recording", info, index, self._place / "payload")
+        if self._lossless:
+            add_lossless(self._place / "recording", self._lossless)
         try:
             (self._place / "recording").rename(self._target)
         except OSError as error:

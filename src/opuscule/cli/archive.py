@@ -1,6 +1,7 @@
 """``opuscule archive``: import, info, extract, verify."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -144,7 +145,7 @@ def _show(recording: "Recording", json: bool) -> None:
         ("packets", f"{known.packets}, {known.payload_bytes} bytes"),
         ("whole", "yes" if known.complete else "no, it was broken off"),
     ]
-    rows += [(key, value) for key, value in known.source.items() if value is not None]
+    rows += _flat(known.source)
     rows += list(known.comments)
     pairs(rows)
     for gap in recording.gaps:
@@ -152,6 +153,19 @@ def _show(recording: "Recording", json: bool) -> None:
             f"  gap at {gap.start_samples / 48_000:.3f} s: {gap.duration_samples / 48:.1f} ms"
             f" {gap.kind.value}"
         )
+
+
+def _flat(values: Mapping[str, object], before: str = "") -> list[tuple[str, object]]:
+    """Names and values, those within others with both names; raw chunks are for machines."""
+    rows: list[tuple[str, object]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping) and name != "raw":
+            rows += _flat(value, f"{before}{name}.")
+        elif name == "raw":
+            rows.append(("raw", ", ".join(value) if isinstance(value, Mapping) else value))
+        elif value is not None:
+            rows.append((before + name, value))
+    return rows
 
 
 def _gap_count(gaps: object) -> int:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import msgspec
 import typer
 
 from opuscule.cli.output import (
@@ -35,6 +36,37 @@ def import_(
     bitrate: Annotated[int, typer.Option(help="For what is not Opus yet: bits a second.")] = 64_000,
     rate: int | None = rate_option,
     salvage: bool = salvage_option,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Your own, kept with it; numbers and other JSON as such. Repeat it for more.",
+        ),
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the recorder's clock hung, if the file does not say: UTC, +02:00,"
+            " Europe/Berlin."
+        ),
+    ] = None,
+    channel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N[,N]", help="Take only these channels, counted from 1; all if left out."
+        ),
+    ] = None,
+    ultrasonic: Annotated[
+        Literal["downsample", "expand", "lossless"] | None,
+        typer.Option(
+            help="For files above 48 kHz, as Opus ends at 20 kHz: lose what is above, slow down"
+            " until it can be heard, or keep the original beside. If left out, a file with such"
+            " content is refused."
+        ),
+    ] = None,
+    time_expansion: Annotated[
+        int, typer.Option(help="By how much '--ultrasonic expand' slows down.")
+    ] = 10,
     threads: Annotated[
         int | None, typer.Option(help="How many encode; one a core if left out.", min=1)
     ] = None,
@@ -57,6 +89,7 @@ def import_(
 
     if name is not None and (len(sources) > 1 or sources[0].is_dir()):
         raise typer.BadParameter("one name is for one file", param_hint="--name")
+    attributes = _attributes(attribute or [])
     outcomes: list[FileOutcome] = []
     report = TreeReport()
     last: BulkProgress | None = None
@@ -92,6 +125,11 @@ def import_(
                 bitrate=bitrate,
                 rate=rate,
                 salvage=salvage,
+                attributes=attributes,
+                zone=zone,
+                channels=None if channel is None else _channels(channel),
+                ultrasonic=ultrasonic,
+                time_expansion=time_expansion,
             )
     except KeyboardInterrupt:
         if many and report.counts:
@@ -112,6 +150,26 @@ def import_(
             total = sum(report.counts.values())
             complain(f"{len(report.failures)} of {total} files failed, as said above")
         raise typer.Exit(1)
+
+
+def _channels(given: str) -> list[int]:
+    numbers = [number.strip() for number in given.split(",")]
+    if not all(number.isascii() and number.isdigit() for number in numbers):
+        raise typer.BadParameter(f"{given!r} is no N or N,N", param_hint="--channel")
+    return [int(number) for number in numbers]
+
+
+def _attributes(given: list[str]) -> dict[str, object]:
+    attributes: dict[str, object] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter(f"{text!r} is no NAME=VALUE", param_hint="--attribute")
+        try:
+            attributes[name] = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            attributes[name] = value
+    return attributes
 
 
 def _line(outcome: "FileOutcome") -> str | None:
