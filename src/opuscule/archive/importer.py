@@ -211,7 +211,7 @@ def _encode(
         encoding = LongEncoding(pcm, encoder, archive, threads=threads, progress=progress)
         with contextlib.closing(encoding.packets()) as batches:
             for packets in batches:
-                lengths = [len(packet) for packet in packets]
+                lengths = list(map(len, packets))
                 durations = [encoding.packet_samples] * len(packets)
                 writer.add_packets(b"".join(packets), lengths, durations, writer.time_samples)
         source["original_rate"] = original_rate
