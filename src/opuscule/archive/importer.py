@@ -241,7 +241,7 @@ def _encode(
 ) -> RecordingInfo:
     with contextlib.closing(encoding.packets()) as batches:
         for packets in batches:
-            lengths = [len(packet) for packet in packets]
+            lengths = list(map(len, packets))
             durations = [encoding.packet_samples] * len(packets)
             writer.add_packets(b"".join(packets), lengths, durations, writer.time_samples)
     source["original_samples"] = rendering.original.read_samples

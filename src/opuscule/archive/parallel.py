@@ -89,7 +89,8 @@ class LongEncoding:
             chunk_ms = CHUNK_MS
         self._chunk_bytes = None if chunk_ms is None else chunk_ms * ms_bytes
         self._threads = usable_cores() if threads is None else threads
-        self._batch_bytes = _BATCH_MS * ms_bytes
+        # Two of them hold all of the warm-up.
+        self._batch_bytes = max(_BATCH_MS, warm_up_ms) * ms_bytes
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._encoded_bytes = 0
@@ -145,23 +146,25 @@ class LongEncoding:
         yield bytes(packets * self._frame_bytes - self._input_bytes), True
 
     def _encode_here(self) -> Generator[Sequence[bytes]]:
-        encoder, pending, tail = self._new_encoder(), bytearray(), b""
+        encoder, pending, size = self._new_encoder(), list[bytes](), 0
+        before = frames = b""
         begins = False
         for part, ends in self._parts():
-            pending += part
-            if len(pending) < self._batch_bytes and not ends:
+            pending.append(part)
+            size += len(part)
+            if size < self._batch_bytes and not ends:
                 continue
-            whole = len(pending) - len(pending) % self._frame_bytes
-            frames = bytes(pending[:whole])
-            del pending[:whole]
-            if not frames:
+            data = b"".join(pending)
+            size %= self._frame_bytes
+            pending = [data[len(data) - size :]]
+            if len(data) == size:
                 continue
             if begins:
                 encoder = self._new_encoder()
-                self._encode(encoder, tail)
+                self._encode(encoder, self._last(before + frames))
+            before, frames = frames, data[: len(data) - size]
             yield self._count(self._encode(encoder, frames), len(frames))
             self._tell()
-            tail = self._last(tail + frames)
             begins = ends
 
     def _encode_beside(self) -> Generator[Sequence[bytes]]:
