@@ -121,6 +121,14 @@ def test_a_cut_wav_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "a.zarr" / "recordings" / "a").exists()
 
 
+def test_a_wav_of_a_program_that_streamed(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "a.wav", voice_like(48_000))
+    content = bytearray(path.read_bytes())
+    content[4:8] = content[40:44] = b"\xff" * 4  # sizes that it could not go back to fill in
+    path.write_bytes(content)
+    assert import_file(tmp_path / "a.zarr", path).info.total_samples == 48_000
+
+
 def test_a_file_without_samples_is_an_empty_recording(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "empty.wav", b"")
     info = import_file(tmp_path / "a.zarr", path).info

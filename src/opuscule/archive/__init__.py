@@ -8,16 +8,22 @@ from opuscule.archive.cutting import CutReport, cut
 from opuscule.archive.importer import ImportResult, import_file
 from opuscule.archive.info import RecordingInfo
 from opuscule.archive.lossless import Lossless, read_lossless
+from opuscule.archive.manifest import BulkProgress, FileOutcome, ImportOptions, TreeReport
 from opuscule.archive.positions import Positions
 from opuscule.archive.prepare import PrepareReport, prepare
 from opuscule.archive.recording import Recording
 from opuscule.archive.seal import seal
 from opuscule.archive.segments import Segment, SegmentDataset
+from opuscule.archive.sources import SourceFile
+from opuscule.archive.tree import import_tree
 from opuscule.archive.verify import VerifyReport, verify
 
 __all__ = [
     "Archive",
+    "BulkProgress",
     "CutReport",
+    "FileOutcome",
+    "ImportOptions",
     "ImportResult",
     "Lossless",
     "Positions",
@@ -26,9 +32,12 @@ __all__ = [
     "RecordingInfo",
     "Segment",
     "SegmentDataset",
+    "SourceFile",
+    "TreeReport",
     "VerifyReport",
     "cut",
     "import_file",
+    "import_tree",
     "open_archive",
     "prepare",
     "read_lossless",

@@ -5,6 +5,7 @@ What a file is, its first bytes say, not its name.
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Unpack
@@ -19,6 +20,7 @@ from opuscule.archive.origin import (
     told_by,
     told_in,
 )
+from opuscule.archive.parallel import LongEncoding
 from opuscule.archive.rendering import (
     DEFAULT_EXPANSION,
     Rendering,
@@ -26,6 +28,7 @@ from opuscule.archive.rendering import (
     open_picked,
     open_rendering,
 )
+from opuscule.archive.sources import SourceFile, look_at
 from opuscule.archive.ultrasonic import Ultrasonic
 from opuscule.archive.writer import RecordingWriter
 from opuscule.codec import EncoderSettings, SettingsOverrides, StreamEncoder, libopus_version
@@ -33,12 +36,10 @@ from opuscule.containers.detect import FileFormat, detect_file
 from opuscule.containers.metadata import parse_zone, read_tags
 from opuscule.containers.ogg import OggReader, PacketColumns
 from opuscule.containers.opening import PacketReader, open_packets
-from opuscule.containers.pcm import SAMPLE_BYTES
 from opuscule.errors import UnsupportedFormatError
 from opuscule.files import check_input
 from opuscule.packets import Gap, GapKind
 from opuscule.transcode import Progress
-from opuscule.units import to_media_samples
 
 __all__ = ["ImportResult", "import_file"]
 
@@ -69,6 +70,8 @@ def import_file(
     channels: Sequence[int] | None = None,
     ultrasonic: Ultrasonic | None = None,
     time_expansion: int = DEFAULT_EXPANSION,
+    threads: int | None = None,
+    seen: SourceFile | None = None,
     progress: Progress | None = None,
     **overrides: Unpack[SettingsOverrides],
 ) -> ImportResult:
@@ -95,6 +98,9 @@ def import_file(
             refuses it then; ``downsample`` loses it; ``expand`` slows the recording down, so that
             what was high is lower; ``lossless`` keeps the file's own samples beside, as FLAC.
         time_expansion: by how much ``expand`` slows down; it divides the rate.
+        threads: how many encode what is longer than twenty minutes; None for one a core. The
+            packets are the same whatever their number.
+        seen: the file, if it was looked at already.
         progress: called again and again on the way.
         overrides: settings that replace the preset's.
 
@@ -116,7 +122,8 @@ def import_file(
         parse_zone(zone)
     choice = RenderingChoice(rate, channels, ultrasonic, time_expansion, salvage)
     found = detect_file(path)
-    source = file_facts(path, found)
+    seen = look_at(path, now_ns=time.time_ns()) if seen is None else seen
+    source = file_facts(path, found, seen)
     if own:
         source["attributes"] = own
     with contextlib.ExitStack() as stack:
@@ -153,7 +160,10 @@ def import_file(
                 )
                 writer.keep_lossless(kept)
                 source["lossless"] = asdict(kept.known)
-            info = _encode(writer, rendering, encoder, source, told, progress)
+            encoding = LongEncoding(
+                rendering.pcm, encoder, writer.scratch, threads=threads, progress=progress
+            )
+            info = _encode(writer, rendering, encoder, encoding, source, told)
     return ImportResult(name, info, transcoded=True)
 
 
@@ -225,28 +235,21 @@ def _encode(
     writer: RecordingWriter,
     rendering: Rendering,
     encoder: StreamEncoder,
+    encoding: LongEncoding,
     source: dict[str, object],
     told: Told,
-    progress: Progress | None,
 ) -> RecordingInfo:
-    pcm = rendering.pcm
-    total = None if pcm.total_samples is None else to_media_samples(pcm.total_samples, pcm.rate)
-    frame_bytes = SAMPLE_BYTES[pcm.sample_format] * pcm.channels
-    samples = 0
-    for block in pcm:
-        samples += len(block) // frame_bytes
-        for packet in encoder.push(block):
-            writer.add(packet)
-        if progress:
-            progress(to_media_samples(samples, pcm.rate), total)
-    for packet in encoder.finish():
-        writer.add(packet)
+    with contextlib.closing(encoding.packets()) as batches:
+        for packets in batches:
+            lengths = list(map(len, packets))
+            durations = [encoding.packet_samples] * len(packets)
+            writer.add_packets(b"".join(packets), lengths, durations, writer.time_samples)
     source["original_samples"] = rendering.original.read_samples
-    source["encoded_rate"] = pcm.rate
-    source["encoded_samples"] = samples
+    source["encoded_rate"] = rendering.pcm.rate
+    source["encoded_samples"] = encoding.input_samples
     settings = asdict(encoder.encoder.settings)
     return writer.finish(
-        encoder.end_samples,
+        encoding.end_samples,
         start_epoch_ms=told.start_epoch_ms,
         source=source,
         encoder={"libopus": libopus_version(), "settings": settings},

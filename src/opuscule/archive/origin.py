@@ -1,11 +1,11 @@
 """What a recording keeps of the file that it comes from: the entries of its ``source``."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from opuscule.archive.sources import SourceFile
 from opuscule.containers.detect import FileFormat
 from opuscule.containers.media import MediaReader
 from opuscule.containers.metadata import SourceMetadata, read_tags, read_wav_metadata
@@ -35,20 +35,14 @@ class Told:
     """When it began, if its zone is known."""
 
 
-def file_facts(path: Path, found: FileFormat) -> dict[str, object]:
-    """Say which file it is: ``kind``, ``name``, ``sha256``, ``bytes``, ``container``.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        return {
-            "kind": "import",
-            "name": plain_text(path.name),
-            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
-            "bytes": file.tell(),
-            "container": FileFormat.OGG if found is FileFormat.OGG_OPUS else found,
-        }
+def file_facts(path: Path, found: FileFormat, seen: SourceFile) -> dict[str, object]:
+    """Say which file it is: ``kind``, ``name``, ``path``, ``sha256``, ``bytes``, ``container``."""
+    return {
+        "kind": "import",
+        "name": plain_text(path.name),
+        **seen.facts(),
+        "container": FileFormat.OGG if found is FileFormat.OGG_OPUS else found,
+    }
 
 
 def sound_facts(reader: PcmReader) -> dict[str, object]:

@@ -3,20 +3,17 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from opuscule.cli import archive_check, archive_ranges
+from opuscule.cli.archive_import import import_
 from opuscule.cli.output import (
     clock_time,
     emit,
     json_option,
     pairs,
-    progress_bar,
-    rate_option,
-    salvage_option,
 )
 
 if TYPE_CHECKING:
@@ -36,101 +33,7 @@ _Archive = Annotated[
 ]
 
 
-@app.command("import")
-def import_(
-    archive: _Archive,
-    sources: Annotated[list[Path], typer.Argument(help="Audio files.", readable=False)],
-    name: Annotated[
-        str | None, typer.Option(help="What to call it; the file's name if left out.")
-    ] = None,
-    bitrate: Annotated[int, typer.Option(help="For what is not Opus yet: bits a second.")] = 64_000,
-    rate: int | None = rate_option,
-    salvage: bool = salvage_option,
-    attribute: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="Your own, kept with it; numbers and other JSON as such. Repeat it for more.",
-        ),
-    ] = None,
-    zone: Annotated[
-        str | None,
-        typer.Option(
-            help="Where the recorder's clock hung, if the file does not say: UTC, +02:00,"
-            " Europe/Berlin."
-        ),
-    ] = None,
-    channel: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N[,N]", help="Take only these channels, counted from 1; all if left out."
-        ),
-    ] = None,
-    ultrasonic: Annotated[
-        Literal["downsample", "expand", "lossless"] | None,
-        typer.Option(
-            help="For files above 48 kHz, as Opus ends at 20 kHz: lose what is above, slow down"
-            " until it can be heard, or keep the original beside. If left out, a file with such"
-            " content is refused."
-        ),
-    ] = None,
-    time_expansion: Annotated[
-        int, typer.Option(help="By how much '--ultrasonic expand' slows down.")
-    ] = 10,
-    json: bool = json_option,
-) -> None:
-    """Bring files into an archive, which is made if it is not there.
-
-    Ogg Opus is copied packet for packet; everything else is encoded.
-    """
-    from opuscule.archive import import_file
-
-    if name is not None and len(sources) > 1:
-        raise typer.BadParameter("one name is for one file", param_hint="--name")
-    attributes = _attributes(attribute or [])
-    for source in sources:
-        with progress_bar(f"importing {source.name}", json) as progress:
-            done = import_file(
-                archive,
-                source,
-                name=name,
-                bitrate=bitrate,
-                rate=rate,
-                salvage=salvage,
-                attributes=attributes,
-                zone=zone,
-                channels=None if channel is None else _channels(channel),
-                ultrasonic=ultrasonic,
-                time_expansion=time_expansion,
-                progress=progress,
-            )
-        if json:
-            emit(done)
-        else:
-            typer.echo(
-                f"{done.name}: {clock_time(done.info.total_samples / 48_000)},"
-                f" {done.info.packets} packets, {done.info.payload_bytes / 1000:.0f} kB"
-            )
-
-
-def _channels(given: str) -> list[int]:
-    numbers = [number.strip() for number in given.split(",")]
-    if not all(number.isascii() and number.isdigit() for number in numbers):
-        raise typer.BadParameter(f"{given!r} is no N or N,N", param_hint="--channel")
-    return [int(number) for number in numbers]
-
-
-def _attributes(given: list[str]) -> dict[str, object]:
-    attributes: dict[str, object] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise typer.BadParameter(f"{text!r} is no NAME=VALUE", param_hint="--attribute")
-        try:
-            attributes[name] = msgspec.json.decode(value)
-        except msgspec.DecodeError:
-            attributes[name] = value
-    return attributes
+app.command("import")(import_)
 
 
 @app.command()

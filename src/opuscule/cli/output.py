@@ -18,6 +18,7 @@ __all__ = [
     "json_option",
     "pairs",
     "progress_bar",
+    "progress_line",
     "rate_option",
     "raw_option",
     "salvage_option",
@@ -82,6 +83,22 @@ def clock_time(seconds: float) -> str:
 @contextlib.contextmanager
 def progress_bar(what: str, quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]:
     """Show how much audio is done while a block runs, when somebody is looking."""
+    with progress_line(what, quiet) as line:
+        if line is None:
+            yield None
+            return
+
+        def show(samples: int, total: int | None) -> None:
+            done = clock_time(samples / 48_000)
+            of = f" of {clock_time(total / 48_000)}" if total else ""
+            line(f"{what}: {done}{of}")
+
+        yield show
+
+
+@contextlib.contextmanager
+def progress_line(what: str, quiet: bool) -> Iterator[Callable[[str], None] | None]:
+    """Show a line that changes while a block runs, when somebody is looking."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -91,10 +108,4 @@ def progress_bar(what: str, quiet: bool) -> Iterator[Callable[[int, int | None],
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what)
-
-        def show(samples: int, total: int | None) -> None:
-            done = clock_time(samples / 48_000)
-            of = f" of {clock_time(total / 48_000)}" if total else ""
-            progress.update(task, description=f"{what}: {done}{of}")
-
-        yield show
+        yield lambda text: progress.update(task, description=text)

@@ -85,6 +85,11 @@ class StreamEncoder:
         return self.format.pre_skip_samples + audio
 
     @property
+    def frame_samples(self) -> int:
+        """Samples per channel in the next packet, at the encoder's rate."""
+        return self._frame_samples
+
+    @property
     def next_sequence(self) -> int:
         """The sequence number that the next packet will have."""
         return self._sequence
