@@ -4,6 +4,7 @@ Theory of operation. A recording is gathered in a directory under ``.incoming`` 
 its packets in a plain file, its index in memory. When it ends, its Zarr group is written beside
 them, with chunks that fit what there is, waited for until it is on the disk, and renamed to its
 place. The rename is the moment at which it exists; before it nothing shows, after it all is there.
+Then the catalogue gets its line.
 
 A writer that was killed leaves its directory under ``.incoming``. Writers hold a shared lock on the
 archive; the next one that finds no other at work removes what is left.
@@ -19,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from opuscule.archive.catalogue import adopt, enter, make_entry
 from opuscule.archive.incoming import lock_archive, make_place, unlock
 from opuscule.archive.info import RecordingInfo, check_name
 from opuscule.archive.layout import IndexBuilder
@@ -39,8 +41,8 @@ __all__ = ["RecordingWriter"]
 class RecordingWriter:
     """Writes one recording; a context manager that leaves nothing behind unless it was finished.
 
-    Memory: two bytes a packet and 32 a gap, whatever the packets weigh. Disk: while it is finished
-    the packets are there twice.
+    Memory: four bytes a packet and some for each gap, whatever the packets weigh. Disk: while it is
+    finished the packets are there twice.
 
     Args:
         archive: the archive's directory; made when it is not there.
@@ -51,7 +53,7 @@ class RecordingWriter:
         InvalidArgumentError: the name is not valid.
         RecordingExistsError: there is one of that name.
         UnsupportedFormatError: its packets hold several Opus streams.
-        NotAnArchiveError, MissingExtraError, OSError: see :func:`ensure_archive`.
+        NotAnArchiveError, OSError: see :func:`ensure_archive`.
     """
 
     def __init__(self, archive: str | os.PathLike[str], name: str, form: StreamFormat) -> None:
@@ -70,7 +72,7 @@ class RecordingWriter:
             raise self._exists()
         self._index = IndexBuilder()
         self._hash = hashlib.sha256()
-        self._lock = lock_archive(self._root)
+        self._lock = lock_archive(self._root, lambda names: adopt(self._root, names))
         self._incoming = self._root / ".incoming"
         self._place = self._incoming / name  # where nothing is, until it is made
         try:
@@ -134,6 +136,7 @@ class RecordingWriter:
         source: Mapping[str, object] | None = None,
         encoder: Mapping[str, object] | None = None,
         comments: Sequence[tuple[str, str]] = (),
+        attributes: Mapping[str, object] | None = None,
     ) -> RecordingInfo:
         """Make the recording appear, whole and durable.
 
@@ -144,6 +147,7 @@ class RecordingWriter:
             source: where it comes from, as JSON.
             encoder: what encoded it, as JSON.
             comments: the source's tags.
+            attributes: the user's own, as JSON.
 
         Raises:
             InvalidArgumentError: ``end_samples`` is out of range, or what is to be kept about it is
@@ -174,6 +178,7 @@ class RecordingWriter:
             source=dict(source or {}),
             encoder=dict(encoder or {}),
             comments=tuple(comments),
+            attributes=dict(attributes or {}),
         )
         check_metadata(info)
         self._payload.flush()
@@ -186,6 +191,7 @@ class RecordingWriter:
             raise
         sync(self._target.parent)
         self._made_archive = False
+        enter(self._root, make_entry(self.name, info))
         self._clean_up()
         return info
 
@@ -241,6 +247,6 @@ def _take_back(root: Path, lock: int | None) -> None:
     with contextlib.suppress(OSError):
         if lock is not None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if {p.name for p in root.rglob("*")} == {"recordings", "zarr.json"}:
+        if {p.name for p in root.rglob("*")} == {"catalogue.jsonl", "recordings", "zarr.json"}:
             # Out of sight first, so that nobody meets half of it.
             shutil.rmtree(root.rename(root.with_name(f".{root.name}.{os.getpid()}-gone")))
