@@ -1,26 +1,36 @@
 """Recordings kept as Opus packets in a Zarr v3 archive, and any stretch of them decoded.
 
-Reading needs neither zarr nor NumPy; importing and sealing need the extra ``archive``.
+Neither reading nor writing needs zarr or NumPy; object stores need the extra ``remote``.
 """
 
 from opuscule.archive.archive import Archive, open_archive
+from opuscule.archive.catalogue import Entry
+from opuscule.archive.contents import Damage
+from opuscule.archive.export import ExportReport, export_recordings
 from opuscule.archive.importer import ImportResult, import_file
 from opuscule.archive.info import RecordingInfo
 from opuscule.archive.prepare import PrepareReport, prepare
 from opuscule.archive.recording import Recording
+from opuscule.archive.reindex import ReindexReport, reindex
 from opuscule.archive.seal import seal
 from opuscule.archive.verify import VerifyReport, verify
 
 __all__ = [
     "Archive",
+    "Damage",
+    "Entry",
+    "ExportReport",
     "ImportResult",
     "PrepareReport",
     "Recording",
     "RecordingInfo",
+    "ReindexReport",
     "VerifyReport",
+    "export_recordings",
     "import_file",
     "open_archive",
     "prepare",
+    "reindex",
     "seal",
     "verify",
 ]

@@ -34,6 +34,7 @@ __all__ = [
     "adopt",
     "append",
     "enter",
+    "line",
     "make_entry",
     "parse",
     "read_entry",
@@ -131,8 +132,8 @@ def parse(data: bytes, entries: dict[str, Entry]) -> None:
         lines = _lines.decode_lines(data)
     except msgspec.DecodeError as error:
         raise CorruptArchiveError(f"a line is no entry: {error}") from error
-    for line in lines:
-        entry = line.recording
+    for each in lines:
+        entry = each.recording
         if entry.removed:
             entries.pop(entry.name, None)
         else:
@@ -155,7 +156,7 @@ def append(root: Path, *entries: Entry) -> None:
             end -= _torn(path, end)
             file.seek(end)
             try:
-                file.write(b"".join(_line(entry) for entry in entries))
+                file.write(b"".join(line(entry) for entry in entries))
                 file.flush()
                 os.fsync(file.fileno())
             except OSError:
@@ -238,7 +239,7 @@ def _rebuild(root: Path) -> tuple[int, tuple[str, ...]]:
                     problems.append(str(error))
                     continue
                 if entry is not None:
-                    file.write(_line(entry))
+                    file.write(line(entry))
                     count += 1
             file.flush()
             os.fsync(file.fileno())
@@ -260,7 +261,8 @@ def read_entry(place: Place) -> Entry | None:
     return make_entry(place.name, RecordingInfo.from_attributes(attributes, str(place)))
 
 
-def _line(entry: Entry) -> bytes:
+def line(entry: Entry) -> bytes:
+    """Make the line of an entry."""
     body = _encoder.encode(entry)
     return _START + b"%08x" % _native.crc32c(body) + _MIDDLE + body + b"}\n"
 

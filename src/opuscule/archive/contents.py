@@ -74,6 +74,22 @@ class Contents:
             raise CorruptArchiveError(f"{found.place} has shape {found.shape}; expected {shape}")
         return found
 
+    def index_sections(self) -> dict[str, int]:
+        """Return what the index says about itself.
+
+        Raises:
+            CorruptArchiveError: it does not.
+        """
+        known = self._stored_index.attributes
+        sections = {name: n for name in _SECTIONS if isinstance(n := known.get(name), int)}
+        if len(sections) != len(_SECTIONS) or min(sections.values()) < 0:
+            raise CorruptArchiveError(f"{self._stored_index.place}: its attributes are {known}")
+        return sections
+
+    def raw_index(self) -> bytes:
+        """Read the index whatever its checksum; what of it is missing is zeros."""
+        return self._stored_index.read(0, self._stored_index.size_bytes, [])
+
     @cached_property
     def index(self) -> Index:
         """Where each packet is.
@@ -82,14 +98,10 @@ class Contents:
             CorruptArchiveError: it is damaged, or contradicts itself or the payload.
         """
         stored, info = self._stored_index, self._info
-        sections = {name: stored.attributes.get(name) for name in _SECTIONS}
-        counts = {name: n for name, n in sections.items() if isinstance(n, int) and n >= 0}
-        if len(counts) != len(_SECTIONS):
-            raise CorruptArchiveError(f"{stored.place}: its attributes are {sections}")
         try:
             return Index(
                 stored.read(0, stored.size_bytes),
-                counts,
+                self.index_sections(),
                 info.packets,
                 info.packet_samples,
                 info.payload_bytes,

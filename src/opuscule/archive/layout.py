@@ -8,7 +8,7 @@ columns would be 73 %. Nothing here reads a file.
 """
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from struct import Struct
@@ -25,6 +25,7 @@ __all__ = [
     "IndexBuilder",
     "PlacedGap",
     "Run",
+    "summary",
 ]
 
 DURATION_UNIT_SAMPLES = 120
@@ -177,6 +178,16 @@ class IndexBuilder:
             start = self.gaps.pop().gap.start_samples
             gap = Gap(start, gap.end_samples - start, gap.kind)
         self.gaps.append(PlacedGap(before, gap))
+
+
+def summary(gaps: Iterable[Gap]) -> dict[str, object]:
+    """Count gaps by kind, and add up their samples, as a recording's attributes have it."""
+    counts: dict[str, dict[str, int]] = {}
+    for gap in gaps:
+        kind = counts.setdefault(gap.kind.value, {"count": 0, "samples": 0})
+        kind["count"] += 1
+        kind["samples"] += gap.duration_samples
+    return dict(counts)
 
 
 def _check_durations(kinds: set[int]) -> None:

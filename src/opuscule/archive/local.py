@@ -7,7 +7,7 @@ types) it refuses by name; zarr-python reads those.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from opuscule import _native
 from opuscule.archive.stores import Place
@@ -154,13 +154,17 @@ class StoredArray:
         """
         begin = self._shard_chunks * (self._chunk_bytes + _CRC_BYTES)
         empty = _native.to_shard(b"", self._chunk_bytes, self._shard_chunks)
-        for shard in range(-(-self.size_bytes // (self._shard_chunks * self._chunk_bytes))):
-            key = self._key(shard)
+        for key in self.objects():
             if key.read_range(begin, len(empty) + 1) != empty[begin:]:
                 raise CorruptArchiveError(
                     f"{key}: the shard's index is damaged or cut off; opuscule reads without it, "
                     "other Zarr libraries cannot"
                 )
+
+    def objects(self) -> Iterator[Place]:
+        """Name the objects that hold it, in order."""
+        shards = -(-self.size_bytes // (self._shard_chunks * self._chunk_bytes))
+        return (self._key(shard) for shard in range(shards))
 
     def _key(self, shard: int) -> Place:
         return self.place / "/".join(["c", str(shard), *("0" for _ in self.shape[1:])])

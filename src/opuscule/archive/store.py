@@ -34,6 +34,8 @@ __all__ = [
     "ensure_archive",
     "replace_document",
     "sync",
+    "sync_tree",
+    "write_array",
     "write_points",
     "write_recording",
 ]
@@ -81,7 +83,7 @@ def ensure_archive(path: str | os.PathLike[str]) -> Path:
         (made / "zarr.json").write_bytes(to_text({**group, "attributes": attributes}))
         (made / "recordings" / "zarr.json").write_bytes(to_text({**group, "attributes": {}}))
         (made / "catalogue.jsonl").touch()
-        _sync_tree(made)
+        sync_tree(made)
         try:
             made.rename(root)
         except OSError:
@@ -127,10 +129,10 @@ def write_recording(place: Path, info: RecordingInfo, index: IndexBuilder, paylo
     stored, sections = index.stored()
     arrays = {
         "packets": _write_payload(place / "packets", payload, index.payload_bytes),
-        "index": _write_array(place / "index", stored, 1, sections),
+        "index": write_array(place / "index", stored, 1, sections),
     }
     (place / "zarr.json").write_bytes(to_text(group_document(info.to_own(), arrays)))
-    _sync_tree(place)
+    sync_tree(place)
 
 
 def write_points(
@@ -148,8 +150,8 @@ def write_points(
         place = make_place(root / ".incoming", recording.name)
         try:
             own = {**attributes, "rows_crc32c": _native.crc32c(rows)}
-            document = _write_array(place / "points", rows, columns, own)
-            _sync_tree(place / "points")
+            document = write_array(place / "points", rows, columns, own)
+            sync_tree(place / "points")
             target = recording / "points"
             if target.exists():
                 # First nobody is told of them, then they go: a crash leaves a recording without.
@@ -193,7 +195,7 @@ def replace_document(
     sync(recording)
 
 
-def _write_array(
+def write_array(
     path: Path, data: bytes, columns: int, attributes: Mapping[str, object]
 ) -> dict[str, object]:
     """Write an array of bytes of one chunk; return its metadata."""
@@ -236,7 +238,8 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def _sync_tree(path: Path) -> None:
+def sync_tree(path: Path) -> None:
+    """Wait until all that is in a directory is on the disk."""
     for folder, _, files in os.walk(path):
         for file in files:
             sync(Path(folder, file))

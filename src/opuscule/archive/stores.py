@@ -243,6 +243,17 @@ class RemoteStore(Store):
                 return b""
             raise self._error(key, error) from error
 
+    def write(self, key: str, data: bytes) -> None:
+        """Put an object, in place of one that is there.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        try:
+            self._obstore.put(self.store, key, data)
+        except self._obstore.exceptions.BaseError as error:
+            raise self._error(key, error, "written") from error
+
     def names(self, key: str) -> list[str]:
         """List what is below a name."""
         try:
@@ -251,9 +262,9 @@ class RemoteStore(Store):
             raise self._error(key, error) from error
         return sorted(prefix.rpartition("/")[2] for prefix in found["common_prefixes"])
 
-    def _error(self, key: str, error: Exception) -> OSError:
+    def _error(self, key: str, error: Exception, what: str = "read") -> OSError:
         first = str(error).partition("\n")[0]
-        return OSError(f"{self.name}/{key} cannot be read: {first}")
+        return OSError(f"{self.name}/{key} cannot be {what}: {first}")
 
 
 def open_store(

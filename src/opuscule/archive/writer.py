@@ -23,7 +23,7 @@ from typing import Self
 from opuscule.archive.catalogue import adopt, enter, make_entry
 from opuscule.archive.incoming import lock_archive, make_place, unlock
 from opuscule.archive.info import RecordingInfo, check_name
-from opuscule.archive.layout import IndexBuilder
+from opuscule.archive.layout import IndexBuilder, summary
 from opuscule.archive.store import check_metadata, ensure_archive, sync, write_recording
 from opuscule.errors import (
     InvalidArgumentError,
@@ -174,7 +174,7 @@ class RecordingWriter:
             total_samples=max(0, end_samples - form.pre_skip_samples),
             complete=complete,
             start_epoch_ms=start_epoch_ms,
-            gaps=_summary(index),
+            gaps=summary(placed.gap for placed in index.gaps),
             source=dict(source or {}),
             encoder=dict(encoder or {}),
             comments=tuple(comments),
@@ -228,15 +228,6 @@ class RecordingWriter:
             self._made_archive = False
         unlock(self._lock)
         self._lock = None
-
-
-def _summary(index: IndexBuilder) -> dict[str, object]:
-    counts: dict[str, dict[str, int]] = {}
-    for placed in index.gaps:
-        kind = counts.setdefault(placed.gap.kind.value, {"count": 0, "samples": 0})
-        kind["count"] += 1
-        kind["samples"] += placed.gap.duration_samples
-    return dict(counts)
 
 
 def _take_back(root: Path, lock: int | None) -> None:
