@@ -1,6 +1,6 @@
-"""A loop in Rust to compare with: `crates/core/examples/codec_loop.rs`, built by cargo.
+"""Loops in Rust to compare with, of `crates/core/examples`, built by cargo.
 
-The program waits for a word, does the whole work once and answers; between two words it sleeps. So
+A program waits for a line, does its work once and answers; between two lines it sleeps. So
 its turns and ours alternate, and its time is read from its process's CPU clock, as ours is from our
 thread's: what else goes on on the machine takes time from both, and is in neither.
 """
@@ -19,56 +19,67 @@ from typing import Literal
 
 from _common import ROOT
 
-__all__ = ["RustLoop", "Way", "on_one_core", "pairs", "program"]
+__all__ = ["RustLoop", "RustProgram", "Way", "on_one_core", "pairs", "program"]
 
 Way = Literal["encode", "decode"]
 
 
 @cache
-def program() -> str | None:
-    """The program, built; None where it cannot be, or where no process's CPU clock can be read."""
+def program(name: str = "codec_loop") -> str | None:
+    """A program, built; None where it cannot be, or where no process's CPU clock can be read."""
     if shutil.which("cargo") is None or sys.platform != "linux":
         return None
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # cmake is there
-    command = ["cargo", "build", "--release", "--locked", "--example", "codec_loop"]
+    command = ["cargo", "build", "--release", "--locked", "--example", name]
     subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, check=True)
-    return str(ROOT / "target" / "release" / "examples" / "codec_loop")
+    return str(ROOT / "target" / "release" / "examples" / name)
 
 
-class RustLoop:
-    """The program at work on `pcm`, int16 mono, until it is closed."""
+class RustProgram:
+    """A program at work until it is closed."""
 
-    def __init__(self, path: str, pcm: bytes, rate: int, frame_ms: float, words: list[str]) -> None:
-        with tempfile.NamedTemporaryFile(suffix=".pcm") as file:
-            file.write(pcm)
-            file.flush()
-            self._process = subprocess.Popen(
-                [path, file.name, str(rate), str(frame_ms), *words],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                bufsize=1,
-            )
-            self.run("encode")  # by now it has read the file
+    def __init__(self, path: str, *arguments: str) -> None:
+        self._process = subprocess.Popen(
+            [path, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
         # clock_getcpuclockid(3), which Python has for threads only: CPUCLOCK_SCHED of a process.
         self._clock = (~self._process.pid << 3) | 2
 
-    def run(self, way: Way) -> int:
+    def ask(self, line: str) -> int:
         """Let it work once; return its answer."""
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(way + "\n")
+        self._process.stdin.write(line + "\n")
         return int(self._process.stdout.readline())
 
-    def time(self, way: Way) -> float:
+    def time(self, line: str) -> float:
         """The seconds of CPU that it worked."""
         began = time.clock_gettime(self._clock)
-        self.run(way)
+        self.ask(line)
         return time.clock_gettime(self._clock) - began
 
     def close(self) -> None:
         """End the program."""
         self._process.communicate()
+
+
+class RustLoop(RustProgram):
+    """`codec_loop` at work on `pcm`, int16 mono."""
+
+    def __init__(self, path: str, pcm: bytes, rate: int, frame_ms: float, words: list[str]) -> None:
+        with tempfile.NamedTemporaryFile(suffix=".pcm") as file:
+            file.write(pcm)
+            file.flush()
+            super().__init__(path, file.name, str(rate), str(frame_ms), *words)
+            self.run("encode")  # by now it has read the file
+
+    def run(self, way: Way) -> int:
+        """Let it work once; return its answer."""
+        return self.ask(way)
 
 
 @contextmanager

@@ -69,10 +69,6 @@ def test_the_rate_before_resampling_is_kept(tmp_path: Path) -> None:
 @pytest.mark.row("Z3")
 def test_what_would_be_destroyed_or_is_no_audio_is_refused(tmp_path: Path) -> None:
     archive = tmp_path / "a.zarr"
-    bat = write_wav(tmp_path / "bat.wav", bytes(2 * 38_400), 384_000)
-    with pytest.raises(UnsupportedFormatError, match="384000 Hz"):
-        import_file(archive, bat)
-    assert import_file(archive, bat, rate=48_000).info.total_samples == 4800
     many = write_wav(tmp_path / "many.wav", bytes(4 * 2 * 480), 48_000, 4)
     with pytest.raises(UnsupportedFormatError, match="4 channels"):
         import_file(archive, many)
@@ -82,9 +78,10 @@ def test_what_would_be_destroyed_or_is_no_audio_is_refused(tmp_path: Path) -> No
         import_file(archive, text)
     with pytest.raises(FileNotFoundError):
         import_file(archive, tmp_path / "none.wav")
+    good = write_wav(tmp_path / "good.wav", bytes(960))
     with pytest.raises(InvalidArgumentError, match="bitrate"):
-        import_file(archive, bat, rate=48_000, name="b", bitrate=1)
-    assert list(open_archive(archive)) == ["bat"]
+        import_file(archive, good, bitrate=1)
+    assert not archive.exists()
 
 
 def test_a_name_is_given_once_and_another_one_helps(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def pipe(data: bytes) -> BinaryIO:
             [-1, 2**-23, 1 - 2**-23, -(2**-23)],
         ),
         (fmt(bits=32), struct.pack("<3i", -(2**31), 2**30, 1), [-1.0, 0.5, 2**-31]),
+        (fmt(bits=64), struct.pack("<3q", -(2**63), 2**62, 2**40), [-1.0, 0.5, 2**-23]),
         (fmt(3, bits=32), struct.pack("<3f", -2.5, 0.1, 1), [-2.5, array("f", [0.1])[0], 1.0]),
         (fmt(3, bits=64), struct.pack("<2d", 0.25, -1e-3), [0.25, array("f", [-1e-3])[0]]),
         (fmt(bits=12, align=2), struct.pack("<2h", -32768, 16), [-32768, 16]),
@@ -91,7 +92,7 @@ def pipe(data: bytes) -> BinaryIO:
             [1.0, -1.0],
         ),
     ],
-    ids=["8", "16", "24", "32", "float", "double", "12in16", "24in32", "ext", "ext-float"],
+    ids=["8", "16", "24", "32", "64", "float", "double", "12in16", "24in32", "ext", "ext-float"],
 )
 def test_every_kind_of_sample(head: bytes, raw: bytes, samples: list[float]) -> None:
     assert read(form(chunk(b"fmt ", head), chunk(b"data", raw))) == samples
@@ -232,7 +233,7 @@ def test_any_header_is_read_or_refused(head: bytes, raw: bytes, size: int, salva
 
 
 @given(
-    st.sampled_from([8, 16, 24, 32]),
+    st.sampled_from([8, 16, 24, 32, 64]),
     st.integers(1, 255),
     st.integers(0, 40_000),
 )
@@ -337,3 +338,15 @@ def test_real_recordings(shared_data: Path) -> None:
             assert sum(map(len, reader)) == total * channels * width
     with pytest.raises(FormatError, match="2 bytes for a frame"):
         WavReader(shared_data / "edge/empty_2c.wav")
+
+
+def test_how_samples_are_written_is_told() -> None:
+    told = {
+        fmt(bits=8): ("pcm_u8", 8, False),
+        fmt(bits=24, align=4): ("pcm_s32le", 24, False),
+        fmt(bits=64): ("pcm_s64le", 64, False),
+        fmt(3, bits=64): ("pcm_f64le", 64, True),
+    }
+    for head, expected in told.items():
+        coding = WavReader(io.BytesIO(form(chunk(b"fmt ", head), chunk(b"data", b"")))).coding
+        assert (coding.codec, coding.bits, coding.is_float) == expected

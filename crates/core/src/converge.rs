@@ -253,7 +253,17 @@ impl Converger {
             }
         }
         self.time = end;
+        // One that began later and has converged is the better one from here on.
+        let newest = self
+            .runners
+            .iter()
+            .rev()
+            .find(|runner| runner.found.is_some());
+        let overtaken = newest.map_or(0, |runner| runner.start);
         let keep = |runner: &Runner| {
+            if runner.found.is_none() && runner.start < overtaken {
+                return false;
+            }
             let young = end - runner.start < DEPTH_UNIT * i64::from(NEVER);
             let of_use = runner.found.is_none() || runner.doubtful || made_up_is_near;
             young && !runner.broken && of_use

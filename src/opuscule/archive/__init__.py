@@ -9,6 +9,8 @@ from opuscule.archive.contents import Damage
 from opuscule.archive.export import ExportReport, export_recordings
 from opuscule.archive.importer import ImportResult, import_file
 from opuscule.archive.info import RecordingInfo
+from opuscule.archive.lossless import Lossless, read_lossless
+from opuscule.archive.positions import Positions
 from opuscule.archive.prepare import PrepareReport, prepare
 from opuscule.archive.recording import Recording
 from opuscule.archive.reindex import ReindexReport, reindex
@@ -21,6 +23,8 @@ __all__ = [
     "Entry",
     "ExportReport",
     "ImportResult",
+    "Lossless",
+    "Positions",
     "PrepareReport",
     "Recording",
     "RecordingInfo",
@@ -30,6 +34,7 @@ __all__ = [
     "import_file",
     "open_archive",
     "prepare",
+    "read_lossless",
     "reindex",
     "seal",
     "verify",

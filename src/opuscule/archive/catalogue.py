@@ -102,6 +102,7 @@ def make_entry(name: str, info: RecordingInfo) -> Entry:
         value = info.source.get(key)
         return value[:_MAX_TEXT] if isinstance(value, str) else None
 
+    own = info.source.get("attributes")
     tags = {key.upper(): value[:_MAX_TEXT] for key, value in reversed(info.comments)}
     return Entry(
         name=name,
@@ -115,7 +116,7 @@ def make_entry(name: str, info: RecordingInfo) -> Entry:
         file=text("name") if info.source.get("kind") == "import" else None,
         sha256=text("sha256"),
         tags={key: value for key, value in tags.items() if key in _TAGS},
-        attributes=dict(info.attributes),
+        attributes={**(own if isinstance(own, dict) else {}), **info.attributes},
     )
 
 

@@ -4,20 +4,36 @@ What a file is, its first bytes say, not its name.
 """
 
 import contextlib
-import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Unpack
 
 from opuscule.archive.info import RecordingInfo, suggest_name
+from opuscule.archive.lossless import write_lossless
+from opuscule.archive.origin import (
+    Told,
+    check_own,
+    file_facts,
+    plain_text,
+    told_by,
+    told_in,
+)
+from opuscule.archive.rendering import (
+    DEFAULT_EXPANSION,
+    Rendering,
+    RenderingChoice,
+    open_picked,
+    open_rendering,
+)
+from opuscule.archive.ultrasonic import Ultrasonic
 from opuscule.archive.writer import RecordingWriter
 from opuscule.codec import EncoderSettings, SettingsOverrides, StreamEncoder, libopus_version
 from opuscule.containers.detect import FileFormat, detect_file
-from opuscule.containers.media import Resampler, open_pcm
+from opuscule.containers.metadata import parse_zone, read_tags
 from opuscule.containers.ogg import OggReader, PacketColumns
 from opuscule.containers.opening import PacketReader, open_packets
-from opuscule.containers.pcm import SAMPLE_BYTES, PcmReader
+from opuscule.containers.pcm import SAMPLE_BYTES
 from opuscule.errors import UnsupportedFormatError
 from opuscule.files import check_input
 from opuscule.packets import Gap, GapKind
@@ -25,9 +41,6 @@ from opuscule.transcode import Progress
 from opuscule.units import to_media_samples
 
 __all__ = ["ImportResult", "import_file"]
-
-MAX_COMMENTS, MAX_COMMENT_LENGTH = 256, 16_384
-"""More comments, and longer ones such as pictures, are left out and counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,11 @@ def import_file(
     frame_ms: float = 20,
     preset: str | EncoderSettings = "archive",
     salvage: bool = False,
+    attributes: Mapping[str, object] | None = None,
+    zone: str | None = None,
+    channels: Sequence[int] | None = None,
+    ultrasonic: Ultrasonic | None = None,
+    time_expansion: int = DEFAULT_EXPANSION,
     progress: Progress | None = None,
     **overrides: Unpack[SettingsOverrides],
 ) -> ImportResult:
@@ -61,34 +79,46 @@ def import_file(
         path: the file.
         name: of the recording; None makes one of the file's name.
         rate: rate in Hz to convert to before encoding. None keeps Opus's rates, takes others to the
-            next higher one, and refuses those above 48 kHz. Does not apply to Opus.
+            next higher one, and those above to 48 kHz. Does not apply to Opus.
         frame_ms: audio per packet, where it is encoded here.
         preset: how it is encoded, as for :class:`opuscule.codec.Encoder`.
         salvage: take a damaged or cut file as far as it goes, and note in the recording's source
             that this was allowed. Opus is always taken so.
+        attributes: your own, kept with the recording: JSON values by their names.
+        zone: where the clock hung that says when the recording began, if the file does not say it:
+            ``UTC``, an offset such as ``+02:00``, or a name such as ``Europe/Berlin``. None leaves
+            such a beginning as the file has it, and ``start_epoch_ms`` unknown.
+        channels: which to take, counted from 1; None takes all, of which there may be two. Does not
+            apply to Opus.
+        ultrasonic: what to do with a file of more than 48 kHz, because Opus ends at 20 kHz. None
+            looks whether there is anything above (see :mod:`opuscule.archive.ultrasonic`) and
+            refuses it then; ``downsample`` loses it; ``expand`` slows the recording down, so that
+            what was high is lower; ``lossless`` keeps the file's own samples beside, as FLAC.
+        time_expansion: by how much ``expand`` slows down; it divides the rate.
         progress: called again and again on the way.
         overrides: settings that replace the preset's.
 
     Raises:
         RecordingExistsError: there is a recording of that name.
-        UnsupportedFormatError: it has more than two channels, no audio, or a rate above 48 kHz.
+        UnsupportedFormatError: it has no audio, more than two channels of which none were chosen,
+            content above 20 kHz and no policy was chosen, or samples that FLAC cannot keep.
         FormatError: it is not audio, or damaged.
-        InvalidArgumentError: a name or setting is not valid.
+        InvalidArgumentError: a name, a setting, a channel, an attribute, the zone or the time
+            expansion is not valid.
         NotAnArchiveError: something else is where the archive should be.
         MissingExtraError: a part that is not installed is needed.
         OSError: a file cannot be read or written.
     """
     path = check_input(path)
     name = suggest_name(path.stem) if name is None else name
+    own = check_own(attributes or {})
+    if zone is not None:
+        parse_zone(zone)
+    choice = RenderingChoice(rate, channels, ultrasonic, time_expansion, salvage)
     found = detect_file(path)
-    with path.open("rb") as file:
-        source: dict[str, object] = {
-            "kind": "import",
-            "name": _text(path.name),
-            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
-            "bytes": file.tell(),
-            "container": FileFormat.OGG if found is FileFormat.OGG_OPUS else found,
-        }
+    source = file_facts(path, found)
+    if own:
+        source["attributes"] = own
     with contextlib.ExitStack() as stack:
         reader: PacketReader | None = None
         if found.may_hold_opus:
@@ -98,25 +128,32 @@ def import_file(
                 if found is FileFormat.OGG_OPUS:
                     raise
         if reader is not None:
-            info = _copy(archive, name, reader, source, progress)
+            info = _copy(archive, name, reader, source, zone, progress)
             return ImportResult(name, info, transcoded=False)
     if salvage:
         source["salvage"] = True
-    with open_pcm(path, rate=rate, salvage=salvage) as pcm:
-        if pcm.channels > 2:
-            raise UnsupportedFormatError(
-                f"{path} has {pcm.channels} channels; 1 or 2 can be archived: mix it down or split "
-                "it first"
-            )
+    with contextlib.ExitStack() as stack:
+        rendering = open_rendering(path, choice, stack)
+        source.update(rendering.facts)
+        told = told_by(path, rendering.opened, zone)
+        source.update(told.facts)
         encoder = StreamEncoder(
-            pcm.rate,
-            pcm.channels,
+            rendering.pcm.rate,
+            rendering.pcm.channels,
             frame_ms=frame_ms,
-            sample_format=pcm.sample_format,
+            sample_format=rendering.pcm.sample_format,
             preset=preset,
             **overrides,
         )
-        info = _encode(archive, name, pcm, encoder, source, progress)
+        form = replace(encoder.format, input_rate=rendering.original.rate)
+        with RecordingWriter(archive, name, form) as writer:
+            if rendering.keep_lossless:
+                kept = write_lossless(
+                    open_picked(path, choice, stack), rendering.bits, writer.scratch / "flac"
+                )
+                writer.keep_lossless(kept)
+                source["lossless"] = asdict(kept.known)
+            info = _encode(writer, rendering, encoder, source, told, progress)
     return ImportResult(name, info, transcoded=True)
 
 
@@ -125,6 +162,7 @@ def _copy(
     name: str,
     reader: PacketReader,
     source: dict[str, object],
+    zone: str | None,
     progress: Progress | None,
 ) -> RecordingInfo:
     with RecordingWriter(archive, name, reader.format) as writer:
@@ -137,9 +175,9 @@ def _copy(
             writer.add(missing)
         source["original_rate"] = reader.format.input_rate
         source["original_channels"] = reader.format.channels
-        comments = [(_text(key), _text(value)) for key, value in reader.comments]
-        kept = [c for c in comments if len(c[0]) + len(c[1]) <= MAX_COMMENT_LENGTH]
-        source["comments_left_out"] = len(comments) - len(kept[:MAX_COMMENTS])
+        source["original_codec"] = "opus"
+        told = told_in(read_tags(reader.comments), zone)
+        source.update(told.facts)
         if isinstance(reader, OggReader):
             source["start_granule"] = reader.start_granule
         skipped = reader.skipped.items()
@@ -147,9 +185,10 @@ def _copy(
         return writer.finish(
             end,
             complete=not reader.truncated,
+            start_epoch_ms=told.start_epoch_ms,
             source=source,
-            encoder={"vendor": _text(reader.vendor)},
-            comments=kept[:MAX_COMMENTS],
+            encoder={"vendor": plain_text(reader.vendor)},
+            comments=told.comments,
         )
 
 
@@ -182,44 +221,34 @@ def _add(writer: RecordingWriter, batch: PacketColumns) -> None:
             writer.add(gap)
 
 
-def _text(value: str) -> str:
-    """Make text that can be written as UTF-8: what was none in the file is taken for Latin-1."""
-    data = value.encode(errors="surrogateescape")
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
-
-
 def _encode(
-    archive: str | os.PathLike[str],
-    name: str,
-    pcm: PcmReader,
+    writer: RecordingWriter,
+    rendering: Rendering,
     encoder: StreamEncoder,
     source: dict[str, object],
+    told: Told,
     progress: Progress | None,
 ) -> RecordingInfo:
-    original_rate = pcm.source_rate if isinstance(pcm, Resampler) else pcm.rate
-    form = replace(encoder.format, input_rate=original_rate)
+    pcm = rendering.pcm
     total = None if pcm.total_samples is None else to_media_samples(pcm.total_samples, pcm.rate)
     frame_bytes = SAMPLE_BYTES[pcm.sample_format] * pcm.channels
     samples = 0
-    with RecordingWriter(archive, name, form) as writer:
-        for block in pcm:
-            samples += len(block) // frame_bytes
-            for packet in encoder.push(block):
-                writer.add(packet)
-            if progress:
-                progress(to_media_samples(samples, pcm.rate), total)
-        for packet in encoder.finish():
+    for block in pcm:
+        samples += len(block) // frame_bytes
+        for packet in encoder.push(block):
             writer.add(packet)
-        source["original_rate"] = original_rate
-        source["original_channels"] = pcm.channels
-        source["encoded_rate"] = pcm.rate
-        source["encoded_samples"] = samples
-        settings = asdict(encoder.encoder.settings)
-        return writer.finish(
-            encoder.end_samples,
-            source=source,
-            encoder={"libopus": libopus_version(), "settings": settings},
-        )
+        if progress:
+            progress(to_media_samples(samples, pcm.rate), total)
+    for packet in encoder.finish():
+        writer.add(packet)
+    source["original_samples"] = rendering.original.read_samples
+    source["encoded_rate"] = pcm.rate
+    source["encoded_samples"] = samples
+    settings = asdict(encoder.encoder.settings)
+    return writer.finish(
+        encoder.end_samples,
+        start_epoch_ms=told.start_epoch_ms,
+        source=source,
+        encoder={"libopus": libopus_version(), "settings": settings},
+        comments=told.comments,
+    )

@@ -19,6 +19,7 @@ from opuscule.archive.contents import Contents, Damage
 from opuscule.archive.documents import open_recording_document
 from opuscule.archive.info import RecordingInfo
 from opuscule.archive.layout import Index, Run
+from opuscule.archive.local import StoredArray
 from opuscule.archive.points import COLUMNS, Part, SyncPoints, read_points
 from opuscule.archive.sequential import SequentialDecoder
 from opuscule.archive.stores import LocalStore, Place
@@ -190,6 +191,15 @@ class Recording:
             CorruptArchiveError: it is outside, or damaged.
         """
         return self._contents.payload(start_byte, stop_byte)
+
+    def array(self, name: str) -> StoredArray:
+        """Open one of its arrays, such as ``lossless``, to read its bytes.
+
+        Raises:
+            CorruptArchiveError: it has none of that name, or its metadata contradicts itself.
+            NotAnArchiveError: it is stored in a way that this release does not read.
+        """
+        return self._contents.array(name, None)
 
     def check_shards(self) -> None:
         """Check what only other Zarr libraries need.

@@ -7,6 +7,7 @@ at any moment leaves either nothing to be seen or all of it.
 
 import os
 import shutil
+import struct
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from opuscule.archive.documents import (
 from opuscule.archive.incoming import lock_archive, make_place, unlock
 from opuscule.archive.info import ARCHIVE_FORMAT, VERSION, RecordingInfo, check_attributes
 from opuscule.archive.layout import IndexBuilder
+from opuscule.archive.lossless import LosslessFile
 from opuscule.archive.stores import LocalStore, Place
 from opuscule.errors import InvalidArgumentError, NotAnArchiveError
 
@@ -113,7 +115,13 @@ def check_metadata(info: RecordingInfo) -> None:
         )
 
 
-def write_recording(place: Path, info: RecordingInfo, index: IndexBuilder, payload: Path) -> None:
+def write_recording(
+    place: Path,
+    info: RecordingInfo,
+    index: IndexBuilder,
+    payload: Path,
+    lossless: LosslessFile | None = None,
+) -> None:
     """Write the group of a recording and wait until it is on the disk.
 
     Args:
@@ -121,6 +129,7 @@ def write_recording(place: Path, info: RecordingInfo, index: IndexBuilder, paylo
         info: the group's attributes.
         index: of the packets.
         payload: the file with the packets, end to end.
+        lossless: the original to keep beside them.
 
     Raises:
         OSError: there is no room.
@@ -131,6 +140,11 @@ def write_recording(place: Path, info: RecordingInfo, index: IndexBuilder, paylo
         "packets": _write_payload(place / "packets", payload, index.payload_bytes),
         "index": write_array(place / "index", stored, 1, sections),
     }
+    if lossless is not None:
+        size = lossless.path.stat().st_size
+        arrays["lossless"] = _write_payload(place / "lossless", lossless.path, size)
+        lengths = struct.pack(f"<{len(lossless.lengths)}H", *lossless.lengths)
+        arrays["lossless_lengths"] = write_array(place / "lossless_lengths", lengths, 1, {})
     (place / "zarr.json").write_bytes(to_text(group_document(info.to_own(), arrays)))
     sync_tree(place)
 
@@ -211,7 +225,7 @@ def write_array(
 
 
 def _write_payload(path: Path, source: Path, size: int) -> dict[str, object]:
-    """Write the packets in equal shards of equal chunks; return the array's metadata.
+    """Write packets, or another file, in equal shards of equal chunks; return the metadata.
 
     Equal, so that what pads the last one is shorter than their number: a byte a chunk at most.
     """

@@ -24,6 +24,7 @@ from opuscule.archive.catalogue import adopt, enter, make_entry
 from opuscule.archive.incoming import lock_archive, make_place, unlock
 from opuscule.archive.info import RecordingInfo, check_name
 from opuscule.archive.layout import IndexBuilder, summary
+from opuscule.archive.lossless import LosslessFile
 from opuscule.archive.store import check_metadata, ensure_archive, sync, write_recording
 from opuscule.errors import (
     InvalidArgumentError,
@@ -71,6 +72,7 @@ class RecordingWriter:
         if self._target.exists():
             raise self._exists()
         self._index = IndexBuilder()
+        self._lossless: LosslessFile | None = None
         self._hash = hashlib.sha256()
         self._lock = lock_archive(self._root, lambda names: adopt(self._root, names))
         self._incoming = self._root / ".incoming"
@@ -127,6 +129,15 @@ class RecordingWriter:
         self._hash.update(payload)
         self._payload.write(payload)
 
+    @property
+    def scratch(self) -> Path:
+        """A directory of the writer's own, in which files may be made; gone when it is."""
+        return self._place
+
+    def keep_lossless(self, file: LosslessFile) -> None:
+        """Put the source's own samples beside its packets, when it is finished."""
+        self._lossless = file
+
     def finish(
         self,
         end_samples: int,
@@ -182,7 +193,8 @@ class RecordingWriter:
         )
         check_metadata(info)
         self._payload.flush()
-        write_recording(self._place / "recording", info, index, self._place / "payload")
+        payload = self._place / "payload"
+        write_recording(self._place / "recording", info, index, payload, self._lossless)
         try:
             (self._place / "recording").rename(self._target)
         except OSError as error:

@@ -1,9 +1,11 @@
 """``opuscule archive``: import, info, extract, verify, export, reindex."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import msgspec
 import typer
 
 from opuscule.cli.output import (
@@ -43,6 +45,37 @@ def import_(
     bitrate: Annotated[int, typer.Option(help="For what is not Opus yet: bits a second.")] = 64_000,
     rate: int | None = rate_option,
     salvage: bool = salvage_option,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Your own, kept with it; numbers and other JSON as such. Repeat it for more.",
+        ),
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the recorder's clock hung, if the file does not say: UTC, +02:00,"
+            " Europe/Berlin."
+        ),
+    ] = None,
+    channel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N[,N]", help="Take only these channels, counted from 1; all if left out."
+        ),
+    ] = None,
+    ultrasonic: Annotated[
+        Literal["downsample", "expand", "lossless"] | None,
+        typer.Option(
+            help="For files above 48 kHz, as Opus ends at 20 kHz: lose what is above, slow down"
+            " until it can be heard, or keep the original beside. If left out, a file with such"
+            " content is refused."
+        ),
+    ] = None,
+    time_expansion: Annotated[
+        int, typer.Option(help="By how much '--ultrasonic expand' slows down.")
+    ] = 10,
     json: bool = json_option,
 ) -> None:
     """Bring files into an archive, which is made if it is not there.
@@ -53,6 +86,7 @@ def import_(
 
     if name is not None and len(sources) > 1:
         raise typer.BadParameter("one name is for one file", param_hint="--name")
+    attributes = _attributes(attribute or [])
     for source in sources:
         with progress_bar(f"importing {source.name}", json) as progress:
             done = import_file(
@@ -62,6 +96,11 @@ def import_(
                 bitrate=bitrate,
                 rate=rate,
                 salvage=salvage,
+                attributes=attributes,
+                zone=zone,
+                channels=None if channel is None else _channels(channel),
+                ultrasonic=ultrasonic,
+                time_expansion=time_expansion,
                 progress=progress,
             )
         if json:
@@ -71,6 +110,26 @@ def import_(
                 f"{done.name}: {clock_time(done.info.total_samples / 48_000)},"
                 f" {done.info.packets} packets, {done.info.payload_bytes / 1000:.0f} kB"
             )
+
+
+def _channels(given: str) -> list[int]:
+    numbers = [number.strip() for number in given.split(",")]
+    if not all(number.isascii() and number.isdigit() for number in numbers):
+        raise typer.BadParameter(f"{given!r} is no N or N,N", param_hint="--channel")
+    return [int(number) for number in numbers]
+
+
+def _attributes(given: list[str]) -> dict[str, object]:
+    attributes: dict[str, object] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter(f"{text!r} is no NAME=VALUE", param_hint="--attribute")
+        try:
+            attributes[name] = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            attributes[name] = value
+    return attributes
 
 
 @app.command()
@@ -228,7 +287,7 @@ def _show(recording: "Recording", json: bool) -> None:
         ("packets", f"{known.packets}, {known.payload_bytes} bytes"),
         ("whole", "yes" if known.complete else "no, it was broken off"),
     ]
-    rows += [(key, value) for key, value in known.source.items() if value is not None]
+    rows += _flat(known.source)
     rows += list(known.comments)
     pairs(rows)
     for gap in recording.gaps:
@@ -236,6 +295,19 @@ def _show(recording: "Recording", json: bool) -> None:
             f"  gap at {gap.start_samples / 48_000:.3f} s: {gap.duration_samples / 48:.1f} ms"
             f" {gap.kind.value}"
         )
+
+
+def _flat(values: Mapping[str, object], before: str = "") -> list[tuple[str, object]]:
+    """Names and values, those within others with both names; raw chunks are for machines."""
+    rows: list[tuple[str, object]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping) and name != "raw":
+            rows += _flat(value, f"{before}{name}.")
+        elif name == "raw":
+            rows.append(("raw", ", ".join(value) if isinstance(value, Mapping) else value))
+        elif value is not None:
+            rows.append((before + name, value))
+    return rows
 
 
 def _gap_count(gaps: object) -> int:

@@ -243,11 +243,12 @@ class AvReader:
     ) -> None:
         trim = access.end_trim_samples
         if self._kind is FileFormat.MP4 and block.duration:
-            # The last packet's duration leaves out what is cut off. If others are not the packets'
-            # own either, they are a clock's (Chromium's are), and would cut off what is audio.
+            # The last packet's duration leaves out what is cut off. If others are too short as well
+            # (longer ones stand before a gap), they are a clock's, as Chromium's are, and would cut
+            # off what is audio.
             shorter = packet.duration_samples - round(block.duration * base)
             trim = trim if self._clocked else max(trim, shorter)
-            self._clocked |= abs(shorter) > base
+            self._clocked |= shorter > base
             if block.is_discard and packet.sequence:  # beyond the end of the edit list
                 return
         self._end_samples = packet.end_samples - min(trim, packet.duration_samples)

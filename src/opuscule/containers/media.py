@@ -6,12 +6,13 @@ converted by soxr, both from the extra ``media`` and imported only when needed.
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opuscule.containers.bare import BarePcm, BareReader
-from opuscule.containers.pcm import BLOCK_BYTES, PcmReader, SampleFormat
+from opuscule.containers.pcm import BLOCK_BYTES, Coding, PcmReader, SampleFormat
 from opuscule.containers.pipe import Pipe
 from opuscule.containers.resample import MAX_RATE, Resampler
 from opuscule.containers.riff import is_wav
@@ -27,13 +28,16 @@ from opuscule.files import check_input
 from opuscule.units import OPUS_RATES
 
 if TYPE_CHECKING:
-    from av import AudioFrame
+    from av import AudioCodecContext, AudioFrame
     from av.container import InputContainer
 
-__all__ = ["MediaReader", "Resampler", "open_native", "open_pcm"]
+__all__ = ["MediaReader", "Resampler", "open_native", "open_pcm", "opus_rate"]
 
 # Containers that say how many samples they hold. Others only estimate it, and may be wrong.
 _EXACT_CONTAINERS = ("flac", "aiff", "w64")
+_LOSSLESS = ("flac", "alac", "wavpack", "tta", "ape", "shorten", "mlp", "truehd")
+# 24 bits are decoded to 32 with zeros below: which of the two it was, this does not say.
+_BITS = {"u8": 8, "s16": 16, "flt": 32, "dbl": 64}
 _INT16_FORMATS = ("u8", "u8p", "s16", "s16p")
 
 
@@ -67,7 +71,7 @@ def open_pcm(
         raise InvalidArgumentError(f"rate is {rate} Hz; expected 1 to {MAX_RATE} Hz")
     source = open_native(path, salvage=salvage, bare=bare)
     try:
-        wanted = _opus_rate(source.rate, path) if rate is None else rate
+        wanted = opus_rate(source.rate, path) if rate is None else rate
         return source if wanted == source.rate else Resampler(source, wanted)
     except BaseException:
         source.close()
@@ -97,7 +101,12 @@ def open_native(
     return MediaReader(path, salvage=salvage)
 
 
-def _opus_rate(rate: int, path: str | os.PathLike[str] | Pipe) -> int:
+def opus_rate(rate: int, path: str | os.PathLike[str] | Pipe) -> int:
+    """Return the lowest Opus rate that holds all of the audio at ``rate``.
+
+    Raises:
+        UnsupportedFormatError: there is none; the message names ``path``.
+    """
     for opus_rate in OPUS_RATES:
         if opus_rate >= rate:
             return opus_rate
@@ -150,7 +159,7 @@ class MediaReader(PcmReader):
                 self._file,
                 mode="r",
                 options={"protocol_whitelist": "none"},
-                metadata_errors="replace",  # tags are often Latin-1, and are not read here
+                metadata_errors="replace",  # tags are often Latin-1
             )
         except self._av.FFmpegError as error:
             raise FormatError(
@@ -169,6 +178,8 @@ class MediaReader(PcmReader):
         self._sample_format: SampleFormat = (
             "int16" if context.format.name in _INT16_FORMATS else "float32"
         )
+        self._coding = self._find_coding(context)
+        self._tags = (*self._container.metadata.items(), *stream.metadata.items())
         exact = self._container.format.name in _EXACT_CONTAINERS
         self._total: int | None = None
         if (
@@ -194,6 +205,29 @@ class MediaReader(PcmReader):
     def sample_format(self) -> SampleFormat:
         """``int16`` for codecs of at most 16 bits, else ``float32``."""
         return self._sample_format
+
+    @property
+    def coding(self) -> Coding:
+        """How its samples are written."""
+        return self._coding
+
+    def _find_coding(self, context: "AudioCodecContext") -> Coding:
+        name = context.codec.canonical_name
+        digits = re.fullmatch(r"pcm_[suf](\d\d?)[lb]?e?", name)
+        if name not in _LOSSLESS and not digits:  # A-law is pcm_alaw
+            return Coding(name, None, False)
+        form = context.format.name.removesuffix("p")
+        bits = _BITS.get(form)
+        if name == "flac" and len(info := context.extradata or b"") >= 14:
+            bits = ((info[12] & 1) << 4 | info[13] >> 4) + 1  # STREAMINFO (RFC 9639 §8.2)
+        elif digits:
+            bits = int(digits[1])
+        return Coding(name, bits, form in ("flt", "dbl"))
+
+    @property
+    def tags(self) -> tuple[tuple[str, str], ...]:
+        """Tags of the file and then of the stream, names as written."""
+        return self._tags
 
     @property
     def total_samples(self) -> int | None:

@@ -7,6 +7,7 @@ the live path does not import it.
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -16,6 +17,7 @@ from opuscule.packets import SAMPLE_BYTES, SampleFormat
 __all__ = [
     "BLOCK_BYTES",
     "SAMPLE_BYTES",
+    "Coding",
     "PcmReader",
     "SampleFormat",
     "default_mix",
@@ -25,6 +27,18 @@ __all__ = [
 
 BLOCK_BYTES = 65_536
 """About what a reader hands out at once, so that no file is ever in memory whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How samples are written in a file."""
+
+    codec: str
+    """As ffmpeg calls it: ``pcm_s16le``, ``pcm_f32le``, ``flac``, ``mp3``, ``aac``."""
+    bits: int | None
+    """Of a sample that are used; None where the codec keeps a likeness, or the file is silent."""
+    is_float: bool
+    """Whether a sample is a float."""
 
 
 class PcmReader(Protocol):

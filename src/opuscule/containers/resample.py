@@ -1,7 +1,7 @@
 """Conversion of audio from one sampling rate to another, by soxr from the extra ``media``."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from opuscule.containers.pcm import BLOCK_BYTES, PcmReader, SampleFormat
 from opuscule.errors import InvalidArgumentError, MissingExtraError, UnsupportedFormatError
@@ -15,13 +15,14 @@ MAX_RATE = 768_000
 class Resampler(PcmReader):
     """Another rate for a reader, as a :class:`~opuscule.containers.pcm.PcmReader` of float32.
 
-    soxr at its high quality, a block at a time. Of ``n`` samples come exactly ``n * rate / source
-    rate``, rounded half up, and sample 0 stays where it was: the filter's delay is taken out, and
-    what is not a whole sample at the end is cut or filled with silence.
+    soxr, a block at a time. Of ``n`` samples come exactly ``n * rate / source rate``, rounded half
+    up, and sample 0 stays where it was: the filter's delay is taken out, and what is not a whole
+    sample at the end is cut or filled with silence.
 
     Args:
         source: what to convert; closed together with this.
         rate: the rate in Hz to convert to.
+        quality: soxr's, high (20 bits) or very high (28 bits).
 
     Raises:
         MissingExtraError: soxr or NumPy is not installed.
@@ -29,7 +30,9 @@ class Resampler(PcmReader):
         UnsupportedFormatError: the source's rate is above that.
     """
 
-    def __init__(self, source: PcmReader, rate: int) -> None:
+    def __init__(
+        self, source: PcmReader, rate: int, *, quality: Literal["HQ", "VHQ"] = "HQ"
+    ) -> None:
         if not 0 < rate <= MAX_RATE:
             raise InvalidArgumentError(f"rate is {rate} Hz; expected 1 to {MAX_RATE} Hz")
         if source.rate > MAX_RATE:
@@ -46,7 +49,7 @@ class Resampler(PcmReader):
         self._np = np
         self._source, self._rate = source, rate
         self._stream: Any = soxr.ResampleStream(
-            source.rate, rate, source.channels, dtype="float32", quality="HQ"
+            source.rate, rate, source.channels, dtype="float32", quality=quality
         )
         self._blocks = self._resample()
 

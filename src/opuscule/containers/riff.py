@@ -15,7 +15,15 @@ from typing import BinaryIO
 
 from opuscule.errors import FormatError, TruncatedError, UnsupportedFormatError
 
-__all__ = ["UNKNOWN_BYTES", "WavCoding", "is_wav", "read_fully", "read_header", "truncated"]
+__all__ = [
+    "STREAMED_BYTES",
+    "UNKNOWN_BYTES",
+    "WavCoding",
+    "is_wav",
+    "read_fully",
+    "read_header",
+    "truncated",
+]
 
 UNKNOWN_BYTES = 0xFFFF_FFFF
 """The size that stands for one that is not known, or that does not fit."""
@@ -24,8 +32,8 @@ _FORM_NAMES = (b"RIFF", b"RF64", b"BW64")
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 # WAVE_FORMAT_EXTENSIBLE names its format by a GUID whose tail is the same for all older formats.
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
-# What is written by programs that stream and cannot go back: ffmpeg's, sox's, arecord's.
-_STREAMED_BYTES = (UNKNOWN_BYTES, 0x7FFF_F000, 0x8000_0000)
+STREAMED_BYTES = (UNKNOWN_BYTES, 0x7FFF_F000, 0x8000_0000)
+"""What is written by programs that stream and cannot go back: ffmpeg's, sox's, arecord's."""
 _MAX_CHUNKS = 4096
 _MAX_CHANNELS = 255
 _SKIP_BYTES = 65_536
@@ -47,7 +55,9 @@ class WavCoding:
     is_float: bool
     """Whether a sample is a float, else an integer."""
     sample_bytes: int
-    """Bytes of one sample: 1 to 4, a float's 4 or 8."""
+    """Bytes of one sample: 1 to 4 or 8, a float's 4 or 8."""
+    bits: int
+    """Bits of one sample that are used, from the uppermost on."""
 
     @property
     def frame_bytes(self) -> int:
@@ -82,7 +92,7 @@ def read_header(file: BinaryIO, salvage: bool) -> tuple[WavCoding, int | None]:
             if coding is None:
                 raise FormatError(f"WAV data at byte {place} comes before its fmt chunk")
             there = None if size is None else size - place
-            streamed = size is None or form_bytes in _STREAMED_BYTES or size > form_bytes + 8
+            streamed = size is None or form_bytes in STREAMED_BYTES or size > form_bytes + 8
             declared = long_bytes if chunk_bytes == UNKNOWN_BYTES and long_bytes else chunk_bytes
             return coding, _data_bytes(declared, there, streamed, coding.frame_bytes, salvage)
         body = read_fully(file, min(chunk_bytes, 40)) if name in (b"fmt ", b"ds64") else b""
@@ -105,7 +115,7 @@ def _data_bytes(
     A size of 0 is true where the RIFF size, which is written last, covers what follows: those are
     other chunks. Where it does not, nobody came back to fill the sizes in.
     """
-    if declared in _STREAMED_BYTES and (there is None or there < declared):
+    if declared in STREAMED_BYTES and (there is None or there < declared):
         return there
     if declared == 0 and streamed:
         return there
@@ -146,12 +156,12 @@ def _parse_fmt(body: bytes, place: int) -> WavCoding:
         )
     # Fewer bits than the bytes hold are the upper ones, so that a wider sample reads the same; but
     # 8 bits and less are unsigned and stand alone.
-    widths = (4, 8) if tag == _FLOAT else (1,) if bits <= 8 else (2, 3, 4)
+    widths = (4, 8) if tag == _FLOAT else (1,) if bits <= 8 else (2, 3, 4, 8)
     if sample_bytes not in widths or (tag == _FLOAT and bits != sample_bytes * 8):
         raise UnsupportedFormatError(
             f"WAV samples of {bits} bits in {sample_bytes} bytes are not read here"
         )
-    return WavCoding(rate, channels, tag == _FLOAT, sample_bytes)
+    return WavCoding(rate, channels, tag == _FLOAT, sample_bytes, bits)
 
 
 def read_fully(file: BinaryIO, wanted: int) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from opuscule.containers.pcm import BLOCK_BYTES, SAMPLE_BYTES, PcmReader, SampleFormat
+from opuscule.containers.pcm import BLOCK_BYTES, SAMPLE_BYTES, Coding, PcmReader, SampleFormat
 from opuscule.containers.riff import (
     UNKNOWN_BYTES,
     WavCoding,
@@ -25,8 +25,8 @@ __all__ = ["WavReader", "WavWriter"]
 class WavReader(PcmReader):
     """The samples of a WAV file, as a :class:`~opuscule.containers.pcm.PcmReader`.
 
-    PCM of 16 bits gives int16; 8, 24 and 32 bits and floats give float32. Sizes may be missing, as
-    in what a program has written into a pipe; an incomplete last frame is then left out.
+    PCM of 16 bits gives int16; 8, 24, 32 and 64 bits and floats give float32. Sizes may be missing,
+    as in what a program has written into a pipe; an incomplete last frame is then left out.
 
     Args:
         source: a path, or an open binary file at the beginning of the WAV data, which may be a
@@ -72,6 +72,14 @@ class WavReader(PcmReader):
     def sample_format(self) -> SampleFormat:
         """``int16`` for 16-bit files, else ``float32``."""
         return self._sample_format
+
+    @property
+    def coding(self) -> Coding:
+        """How its samples are written."""
+        kind = "f" if self._coding.is_float else "u" if self._coding.sample_bytes == 1 else "s"
+        order = "" if self._coding.sample_bytes == 1 else "le"
+        codec = f"pcm_{kind}{8 * self._coding.sample_bytes}{order}"
+        return Coding(codec, self._coding.bits, self._coding.is_float)
 
     @property
     def total_samples(self) -> int | None:
@@ -233,7 +241,9 @@ def _conversion(coding: WavCoding) -> tuple[Callable[[bytes], bytes], SampleForm
         return (_from_float32 if coding.sample_bytes == 4 else _from_float64), "float32"
     if coding.sample_bytes == 2:
         return _from_int16, "int16"
-    return {1: _from_uint8, 3: _from_int24, 4: _from_int32}[coding.sample_bytes], "float32"
+    return {1: _from_uint8, 3: _from_int24, 4: _from_int32, 8: _from_int64}[
+        coding.sample_bytes
+    ], "float32"
 
 
 def _from_int16(raw: bytes) -> bytes:
@@ -261,6 +271,10 @@ def _from_int24(raw: bytes) -> bytes:
 
 def _from_int32(raw: bytes) -> bytes:
     return array("f", map((1 / 2**31).__mul__, _native("i", raw))).tobytes()
+
+
+def _from_int64(raw: bytes) -> bytes:
+    return array("f", map((1 / 2**63).__mul__, _native("q", raw))).tobytes()
 
 
 _UINT8 = [(value - 128) / 128 for value in range(256)]
