@@ -55,7 +55,7 @@ _FEW_LINES = 100
 _log = logging.getLogger(__name__)
 
 
-class Entry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """What the catalogue says of a recording."""
 
     name: str
@@ -86,7 +86,9 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """It was taken away; only the name is said."""
 
 
-class _Line(msgspec.Struct):
+# Neither can be part of a cycle; without gc=False the collector takes half of the time of reading
+# 100,000 of them.
+class _Line(msgspec.Struct, gc=False):
     crc32c: str
     recording: Entry
 

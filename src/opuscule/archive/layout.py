@@ -3,7 +3,7 @@
 Theory of operation. The packets of a recording lie end to end. Stored is how long each is, in some
 six bits; what each decodes to, where that is not the same for all; and the gaps between them. Media
 times and byte offsets are sums of those, which are made when an index is read
-(``crates/core/src/archive/index.rs``). That is 1.5 % of speech at 24 kb/s, where five 64-bit
+(``crates/core/src/archive/index.rs``). That is some 1.5 % of speech at 24 kb/s, where five 64-bit
 columns would be 73 %. Nothing here reads a file.
 """
 
