@@ -152,7 +152,7 @@ def test_every_module_lists_its_names(name: str) -> None:
     assert [n for n in exported if not hasattr(module, n)] == []
 
 
-HEAVY = ("numpy", "zarr", "rich", "av", "soxr", "sounddevice")
+HEAVY = ("numpy", "zarr", "rich", "av", "soxr", "sounddevice", "xarray", "dask")
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,14 @@ PAGES = {
     ),
     "archive": (
         "Archive",
-        "What is on the disk: [the archive's format](../archive-format.md).",
-        ["opuscule.archive"],
+        """Guide: [The archive in use](../archive.md). What is on the disk:
+[the archive's format](../archive-format.md).""",
+        [
+            "opuscule.archive",
+            "opuscule.archive.moments",
+            "opuscule.archive.positions",
+            "opuscule.archive.writer",
+        ],
     ),
     "levels": (
         "Levels and activity",

@@ -107,13 +107,13 @@ def test_archive(shell: Shell) -> None:
     assert read_wav(shell.folder / "part.wav")[2] == whole[48_000:60_000]
     shell.well(
         *("archive", "extract", "birds.zarr", "dawn", "near.wav"),
-        *("--start", "48000", "--end", "60000", "--pre-roll-ms", "500"),
+        *("--start", "48000", "--end", "60000", "--fast"),
     )
     near = np.array(read_wav(shell.folder / "near.wav")[2], float)
-    assert np.abs(near - np.array(whole[48_000:60_000], float)).max() < 500
+    assert np.abs(near - np.array(whole[48_000:60_000], float)).max() < 1500
 
     assert shell.well("archive", "verify", "birds.zarr", "--ranges", "3") == "".join(
-        f"{name}: sound, 3 ranges compared\n" for name in ("at-noon", "dawn", "dusk")
+        f"{name}: sound, 3 ranges compared, not prepared\n" for name in ("at-noon", "dawn", "dusk")
     )
     report = json.loads(shell.well("archive", "verify", "birds.zarr", "dawn", "--json"))
     assert [(r["recording"], r["problems"]) for r in report] == [("dawn", [])]

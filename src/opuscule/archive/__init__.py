@@ -6,6 +6,7 @@ Neither reading nor writing needs zarr or NumPy; object stores need the extra ``
 from opuscule.archive.archive import Archive, open_archive
 from opuscule.archive.catalogue import Entry
 from opuscule.archive.contents import Damage
+from opuscule.archive.cutting import CutReport, cut
 from opuscule.archive.export import ExportReport, export_recordings
 from opuscule.archive.importer import ImportResult, import_file
 from opuscule.archive.info import RecordingInfo
@@ -15,10 +16,12 @@ from opuscule.archive.prepare import PrepareReport, prepare
 from opuscule.archive.recording import Recording
 from opuscule.archive.reindex import ReindexReport, reindex
 from opuscule.archive.seal import seal
+from opuscule.archive.segments import Segment, SegmentDataset
 from opuscule.archive.verify import VerifyReport, verify
 
 __all__ = [
     "Archive",
+    "CutReport",
     "Damage",
     "Entry",
     "ExportReport",
@@ -29,7 +32,10 @@ __all__ = [
     "Recording",
     "RecordingInfo",
     "ReindexReport",
+    "Segment",
+    "SegmentDataset",
     "VerifyReport",
+    "cut",
     "export_recordings",
     "import_file",
     "open_archive",

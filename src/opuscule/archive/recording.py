@@ -21,6 +21,7 @@ from opuscule.archive.info import RecordingInfo
 from opuscule.archive.layout import Index, Run
 from opuscule.archive.local import StoredArray
 from opuscule.archive.points import COLUMNS, Part, SyncPoints, read_points
+from opuscule.archive.ranges import RangeReading
 from opuscule.archive.sequential import SequentialDecoder
 from opuscule.archive.stores import LocalStore, Place
 from opuscule.codec import Pcm, as_pcm
@@ -51,7 +52,7 @@ _FAR_SAMPLES = 30 * 48_000
 _log = logging.getLogger(__name__)
 
 
-class Recording:
+class Recording(RangeReading):
     """One recording. Its index is read when it is first needed."""
 
     def __init__(self, place: Path | Place) -> None:

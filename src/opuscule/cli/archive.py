@@ -1,4 +1,4 @@
-"""``opuscule archive``: import, info, extract, verify, export, reindex."""
+"""``opuscule archive``: import, info, export, reindex; ranges and checks are in their own files."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 import typer
 
+from opuscule.cli import archive_check, archive_ranges
 from opuscule.cli.output import (
     clock_time,
     emit,
@@ -157,73 +158,10 @@ def info(
             typer.echo(f"{name}  {clock_time(one.total_samples / 48_000)}{notes}")
 
 
-@app.command()
-def extract(
-    archive: _Archive,
-    recording: Annotated[str, typer.Argument(help="One of its recordings.")],
-    target: Annotated[Path, typer.Argument(help="The WAV file to write.", readable=False)],
-    start: Annotated[int, typer.Option(help="First sample, counted at 48 kHz.")] = 0,
-    end: Annotated[
-        int | None, typer.Option(help="One past the last sample; the end if left out.")
-    ] = None,
-    pre_roll_ms: Annotated[
-        float | None,
-        typer.Option(help="Decode only so much before START: fast, and not exact."),
-    ] = None,
-    json: bool = json_option,
-) -> None:
-    """Decode a part of a recording to a WAV file at 48 kHz."""
-    from opuscule.archive import open_archive
-    from opuscule.containers.wav import WavWriter
-    from opuscule.files import atomic_output
-
-    opened = open_archive(archive)[recording]
-    end = opened.info.total_samples if end is None else end
-    block_samples = 48_000 * 600
-    with atomic_output(target) as file:
-        writer = WavWriter(file, 48_000, opened.info.channels)
-        whole = start == 0 and end == opened.info.total_samples
-        if whole and end > block_samples:
-            for block in opened.sequential():
-                writer.write(bytes(block))
-        else:
-            writer.write(bytes(opened.extract(start, end, pre_roll_ms=pre_roll_ms)))
-        writer.close()
-    if json:
-        emit({"target": str(target), "start": start, "end": end, "samples": end - start})
-    else:
-        typer.echo(f"{target}: samples {start} to {end}, {clock_time((end - start) / 48_000)}")
-
-
-@app.command()
-def verify(
-    archive: _Archive,
-    recording: Annotated[
-        str | None, typer.Argument(help="One of its recordings; all if left out.")
-    ] = None,
-    ranges: Annotated[int, typer.Option(help="Random ranges to extract and compare.")] = 20,
-    seed: Annotated[int, typer.Option(help="Of the random ranges.")] = 0,
-    json: bool = json_option,
-) -> None:
-    """Prove that an archive is sound and that extraction equals the sequential decode."""
-    from opuscule.archive import open_archive
-    from opuscule.archive import verify as verify_recording
-
-    opened = open_archive(archive)
-    names = [recording] if recording is not None else list(opened)
-    sound = True
-    reports = []
-    for name in names:
-        report = verify_recording(opened[name], ranges=ranges, seed=seed)
-        sound = sound and report.ok
-        reports.append(report)
-        if not json:
-            verdict = "sound" if report.ok else "NOT SOUND: " + "; ".join(report.problems)
-            typer.echo(f"{name}: {verdict}, {report.ranges} ranges compared")
-    if json:
-        emit(reports)
-    if not sound:
-        raise typer.Exit(1)
+app.command()(archive_ranges.extract)
+app.command()(archive_ranges.cut)
+app.command()(archive_check.prepare)
+app.command()(archive_check.verify)
 
 
 @app.command()
