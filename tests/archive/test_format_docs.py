@@ -4,32 +4,50 @@ import json
 import re
 from pathlib import Path
 
+from opuscule.archive import catalogue, store
+from opuscule.archive.documents import checksum
 from opuscule.archive.info import ARCHIVE_FORMAT, VERSION, RecordingInfo, check_attributes
-from opuscule.archive.layout import ANCHOR_PACKETS, GAP_CODES
+from opuscule.archive.layout import GAP_CODES, IndexBuilder
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "archive-format.md").read_text()
 
 
 def test_the_examples_are_valid() -> None:
-    root, recording = (
+    root, recording, _ = (
         json.loads(text) for text in re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)
     )
     check_attributes(root, ARCHIVE_FORMAT, "the example")
     info = RecordingInfo.from_attributes(recording, "the example")
+    # As if it had no arrays.
+    assert recording["opuscule"].pop("checksum") == checksum(info.to_own(), {})
     assert info.to_attributes() == recording
 
 
+def test_the_line_of_the_catalogue_is_valid() -> None:
+    line = re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)[2]
+    entries: dict[str, catalogue.Entry] = {}
+    catalogue.parse(line.encode(), entries)
+    assert entries["dawn"].attributes == {"plot": "B7"}
+    described = re.findall(r"`(\w+)`", DOCUMENT.partition("Members:")[2].partition("the last")[0])
+    members = set(catalogue.Entry.__struct_fields__)
+    assert members - {"removed"} <= set(described)
+
+
 def test_every_attribute_is_described() -> None:
-    described = set(re.findall(r"^\| `(\w+)` \| [^`]", DOCUMENT, re.MULTILINE))
+    described = set(re.findall(r"^\| `(\w+)` \| [^`]", DOCUMENT.partition("###")[0], re.MULTILINE))
     own = RecordingInfo.from_attributes(
         json.loads(re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)[1]), "the example"
     ).to_attributes()["opuscule"]
     assert isinstance(own, dict)
-    assert described == own.keys() - {"format", "version"}
+    assert described == own.keys() - {"format", "version"} | {"checksum"}
 
 
 def test_the_numbers_are_those_of_the_code() -> None:
     assert f"The archive format, version {VERSION}" in DOCUMENT
-    assert f"every {ANCHOR_PACKETS}th packet" in DOCUMENT
+    assert f"chunks have at most {store.CHUNK_BYTES >> 10} KiB" in DOCUMENT
+    assert f"at most {store.SHARD_BYTES >> 20} MiB" in DOCUMENT
+    builder = IndexBuilder()
+    builder.add_packets([258, 256, 261], [960] * 3, 0)
+    assert f"`258, 256, 261` are the bytes `{builder.stored()[0].hex(' ')}`" in DOCUMENT
     for kind, code in GAP_CODES.items():
         assert f"{code} {kind.value}" in DOCUMENT

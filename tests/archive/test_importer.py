@@ -109,7 +109,11 @@ def test_an_interrupted_import_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         import_file(tmp_path / "a.zarr", path, progress=stop)
     assert list(open_archive(tmp_path / "a.zarr")) == [kept]
-    assert sorted(p.name for p in (tmp_path / "a.zarr").iterdir()) == ["recordings", "zarr.json"]
+    assert {p.name for p in (tmp_path / "a.zarr").iterdir()} == {
+        "catalogue.jsonl",
+        "recordings",
+        "zarr.json",
+    }
 
 
 def test_a_cut_wav_is_refused(tmp_path: Path) -> None:

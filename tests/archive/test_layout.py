@@ -1,12 +1,12 @@
 """The index finds every packet and refuses one that contradicts itself."""
 
-from array import array
+import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opuscule.archive.layout import ANCHOR_PACKETS, GAP_CODES, Index, IndexBuilder
+from opuscule.archive.layout import Index, IndexBuilder
 from opuscule.errors import CorruptArchiveError, InvalidArgumentError
 from opuscule.packets import Gap, GapKind, Packet
 
@@ -58,27 +58,13 @@ def build(plan: list[tuple[int, object]], repeat: int = 1) -> tuple[list[Packet 
                 items[-1] = Gap(last.start_samples, last.duration_samples + duration, last.kind)
             else:
                 items.append(item)
-    return items, read_back(builder, items)
+    return items, read_back(builder)
 
 
-def read_back(builder: IndexBuilder, items: list[Packet | Gap]) -> Index:
-    rows = array("q")
-    for placed in builder.gaps:
-        rows.extend(
-            (
-                placed.before,
-                placed.gap.start_samples,
-                placed.gap.duration_samples,
-                GAP_CODES[placed.gap.kind],
-            )
-        )
-    durations = [item.duration_samples for item in items if isinstance(item, Packet)]
+def read_back(builder: IndexBuilder) -> Index:
+    data, sections = builder.stored()
     return Index(
-        builder.lengths,
-        builder.anchors,
-        rows,
-        builder.payload_bytes,
-        lambda first, stop: durations[first:stop],
+        data, sections, len(builder.lengths), builder.packet_samples, builder.payload_bytes
     )
 
 
@@ -91,7 +77,7 @@ def test_the_index_agrees_with_a_plain_walk(
     end = items[-1].end_samples if items else 0
     assert len(index) == len(packets)
     assert [placed.gap for placed in index.gaps] == [i for i in items if isinstance(i, Gap)]
-    assert index.check_durations() == end
+    assert index.end_samples == end
     if not packets:
         return
     number = data.draw(st.integers(0, len(packets) - 1))
@@ -99,6 +85,15 @@ def test_the_index_agrees_with_a_plain_walk(
     time = data.draw(st.integers(0, end))
     expected = max((n for n, p in enumerate(packets) if p.time_samples <= time), default=0)
     assert index.locate(time) == (expected, packets[expected].time_samples)
+    assert index.packet_start(number) == packets[number].time_samples
+    assert index.duration(number) == packets[number].duration_samples
+    first = index.byte_offset(number)
+    assert index.packets_within(first, first + 1) == (number, number + 1)
+    assert index.packets_within(0, builder_bytes(packets)) == (0, len(packets))
+
+
+def builder_bytes(packets: list[Packet]) -> int:
+    return sum(len(packet.data) for packet in packets)
 
 
 @given(steps.filter(bool), st.integers(1, 20), st.data())
@@ -142,56 +137,112 @@ def test_items_must_join() -> None:
     assert builder.packet_samples == 960
 
 
+def packed(*values: int) -> bytes:
+    """Numbers as the format's description says, without using what it describes."""
+    out = b""
+    for at in range(0, len(values), 64):
+        block = values[at : at + 64]
+        least = min(block)
+        width = (max(block) - least).bit_length()
+        bits = sum((value - least) << (width * n) for n, value in enumerate(block))
+        size = -(-width * len(block) // 8)
+        out += struct.pack("<HB", least, width) + bits.to_bytes(size, "little")
+    return out
+
+
 def index(
-    lengths: list[int], anchors: list[int], gaps: list[int], payload_bytes: int, duration: int = 960
+    lengths: bytes,
+    gaps: list[int],
+    payload_bytes: int,
+    packets: int,
+    durations: bytes = b"",
+    packet_samples: int | None = 960,
 ) -> Index:
-    return Index(
-        lengths, anchors, gaps, payload_bytes, lambda first, stop: [duration] * (stop - first)
-    )
+    rows = struct.pack(f"<{len(gaps)}q", *gaps)
+    sections = {
+        "lengths_bytes": len(lengths),
+        "durations_bytes": len(durations),
+        "gaps": len(gaps) // 4,
+    }
+    return Index(lengths + durations + rows, sections, packets, packet_samples, payload_bytes)
+
+
+@given(st.lists(st.integers(1, 61_298), min_size=1, max_size=300))
+def test_lengths_are_packed_as_described(lengths: list[int]) -> None:
+    builder = IndexBuilder()
+    builder.add_packets(lengths, [120] * len(lengths), 0)
+    assert builder.stored()[0] == packed(*lengths)
+
+
+def test_durations_and_gaps_are_stored_as_described() -> None:
+    builder = IndexBuilder()
+    builder.add_packets([7, 9], [960, 480], 0)
+    builder.add(Gap(1440, 10, GapKind.UNSENT))
+    data, sections = builder.stored()
+    assert data == packed(7, 9) + packed(8, 4) + struct.pack("<4q", 2, 1440, 10, 2)
+    assert sections == {"lengths_bytes": 4, "durations_bytes": 4, "gaps": 1}
 
 
 @pytest.mark.row("Z5")
 @pytest.mark.parametrize(
-    ("lengths", "anchors", "gaps", "payload_bytes", "says"),
+    ("lengths", "gaps", "payload_bytes", "says"),
     [
-        ([5, 5], [0, 0], [], 11, "add up to 10 bytes; the payload has 11"),
-        ([5, 0], [0, 0], [], 5, "has no bytes"),
-        ([5, 5], [], [], 10, "0 anchors for 2 packets; expected 1"),
-        ([5, 5], [1, 0], [], 10, "anchor 0 says byte 1"),
-        ([5] * 300, [0, 0, 1280, 0], [], 1500, "expected byte 1280 and a sample after 0"),
-        ([5, 5], [0, 0], [1, 960, 10, 9], 10, "unknown kind 9"),
-        ([5, 5], [0, 0], [3, 960, 10, 1], 10, "out of place"),
-        ([5, 5], [0, 0], [1, 960, 0, 1], 10, "out of place"),
-        ([5, 5], [0, 0], [1, 960, 10, 1, 1, 960, 10, 1], 10, "out of place"),
-        ([5, 5], [0, 0], [2, 1920, 10, 1, 1, 2000, 10, 1], 10, "out of place"),
-        ([5, 5], [0, 0], [0, 5, 10, 1], 10, "out of place"),
+        (packed(5, 5), [], 11, "add up to 10 bytes; the payload has 11"),
+        (packed(5, 0), [], 5, "packet 1 has no bytes"),
+        (packed(5, 6)[:-1], [], 11, "cannot be unpacked"),
+        (packed(5, 5) + b"x", [], 10, "cannot be unpacked"),
+        (b"\x05\x00\x11" + bytes(5), [], 10, "cannot be unpacked"),
+        (b"", [], 10, "cannot be unpacked"),
+        (packed(5, 5), [1, 960, 10, 9], 10, "unknown kind 9"),
+        (packed(5, 5), [3, 960, 10, 1], 10, "out of place"),
+        (packed(5, 5), [1, 960, 0, 1], 10, "out of place"),
+        (packed(5, 5), [1, 960, -1, 1], 10, "out of place"),
+        (packed(5, 5), [1, 950, 10, 1], 10, "out of place"),
+        (packed(5, 5), [1, 960, 10, 1, 1, 960, 10, 1], 10, "out of place"),
+        (packed(5, 5), [2, 1920, 10, 1, 1, 2000, 10, 1], 10, "out of place"),
+        (packed(5, 5), [0, 5, 10, 1], 10, "out of place"),
+        (packed(5, 5), [0, 0, 1 << 62, 1], 10, "out of place"),
     ],
 )
 def test_a_contradiction_is_named(
-    lengths: list[int], anchors: list[int], gaps: list[int], payload_bytes: int, says: str
+    lengths: bytes, gaps: list[int], payload_bytes: int, says: str
 ) -> None:
     with pytest.raises(CorruptArchiveError, match=says):
-        index(lengths, anchors, gaps, payload_bytes)
+        index(lengths, gaps, payload_bytes, 2)
 
 
-def test_durations_that_disagree_are_named() -> None:
-    good = index([5] * 300, [0, 0, 1280, 256 * 960], [], 1500)
-    assert good.check_durations() == 300 * 960
-    with pytest.raises(CorruptArchiveError, match="packet 256 begins at media sample 245760"):
-        index([5] * 300, [0, 0, 1280, 256 * 960 + 1], [], 1500).check_durations()
-    with pytest.raises(CorruptArchiveError, match="the gap before packet 1"):
-        index([5, 5], [0, 0], [1, 950, 10, 1], 10).check_durations()
+def test_durations_that_make_no_sense_are_named() -> None:
+    good = index(packed(5, 5), [], 10, 2, packed(8, 4), None)
+    assert good.end_samples == 1440
+    for durations, samples, says in (
+        (packed(8, 0), None, "packet 1 lasts 0 times"),
+        (packed(8, 49), None, "packet 1 lasts 49 times"),
+        (packed(8, 4)[:-1], None, "cannot be unpacked"),
+        (packed(8, 8), 960, "all packets' are the same"),
+    ):
+        with pytest.raises(CorruptArchiveError, match=says):
+            index(packed(5, 5), [], 10, 2, durations, samples)
+
+
+def test_sections_that_do_not_fit_are_refused() -> None:
+    for sizes in ({"gaps": 1 << 60}, {"lengths_bytes": 99}, {"durations_bytes": 1}):
+        sections = {"lengths_bytes": 3, "durations_bytes": 0, "gaps": 0, **sizes}
+        with pytest.raises(CorruptArchiveError, match="the index"):
+            Index(packed(5, 5), sections, 2, 960, 10)
+    with pytest.raises(CorruptArchiveError, match="the index"):
+        Index(packed(5, 5), {"lengths_bytes": 3, "durations_bytes": 0, "gaps": 0}, 1 << 60, 960, 10)
 
 
 @pytest.mark.row("Z5")
 def test_the_index_of_speech_is_small() -> None:
-    # An hour at 24 kb/s in 20 ms packets: 60 bytes each, one byte of length, sixteen an anchor.
+    # An hour at 24 kb/s in 20 ms packets: 60 bytes each on average, of 20 to 100.
     builder = IndexBuilder()
-    for number in range(180_000):
-        builder.add(Packet(number, number * 960, 960, bytes(60)))
-    index_bytes = len(builder.lengths) + 8 * len(builder.anchors)
-    assert index_bytes <= 0.02 * builder.payload_bytes
-    assert len(builder.anchors) == 2 * -(-180_000 // ANCHOR_PACKETS)
+    lengths = [20 + 37 * number % 81 for number in range(180_000)]
+    builder.add_packets(lengths, [960] * len(lengths), 0)
+    assert 59 < builder.payload_bytes / 180_000 < 61
+    # Checksums and the shards' own indexes take 20 bytes in 16 KiB, sync points 8 bytes a second.
+    rest = 20 / 16_384 * builder.payload_bytes + 8 * 3_600
+    assert len(builder.stored()[0]) + rest <= 0.02 * builder.payload_bytes
 
 
 @given(steps, st.integers(1, 30))
@@ -203,8 +254,8 @@ def test_packets_added_by_the_run_make_the_same_index(
     for item in items:
         one_by_one.add(item)
     assert runs.lengths == one_by_one.lengths
-    assert runs.anchors == one_by_one.anchors
     assert runs.gaps == one_by_one.gaps
+    assert runs.stored() == one_by_one.stored()
     assert (runs.payload_bytes, runs.time_samples) == (
         one_by_one.payload_bytes,
         one_by_one.time_samples,
@@ -221,6 +272,8 @@ def test_runs_that_do_not_fit_are_refused_whole() -> None:
         ([1, 0], [960, 960], 1920),
         ([61_299], [960], 1920),
         ([1], [0], 1920),
+        ([1], [100], 1920),
+        ([1], [5880], 1920),
         ([1], [1 << 62], 1920),
     ):
         with pytest.raises(InvalidArgumentError, match="expected"):

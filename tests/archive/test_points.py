@@ -13,6 +13,10 @@ import pytest
 import zarr
 
 from opuscule.archive import Recording, open_archive, prepare
+from opuscule.archive.documents import open_recording_document
+from opuscule.archive.points import SyncPoints
+from opuscule.archive.store import replace_document
+from opuscule.archive.stores import LocalStore, Place
 from opuscule.archive.writer import RecordingWriter
 from opuscule.codec import StreamEncoder
 from opuscule.errors import CorruptArchiveError
@@ -149,9 +153,11 @@ def test_preparing_again_does_nothing_unless_forced(tmp_path: Path) -> None:
 def test_another_decoder_prepares_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     recording = make(tmp_path, talk(4), {})
     prepare(recording)
-    array_ = zarr.open_array(recording.path / "points", mode="r+")
-    own = dict(array_.attrs["opuscule"])  # type: ignore[arg-type]
-    array_.update_attributes({"opuscule": {**own, "decoder": {"libopus": "libopus 9"}}})
+    place = Place(LocalStore(recording.path.parent), "it")
+    _, arrays = open_recording_document(place)
+    document = dict(arrays["points"])
+    document["attributes"] = {"opuscule": {"decoder": {"libopus": "libopus 9"}}}
+    replace_document(recording.path, tmp_path, {"points": document})
     again = open_archive(tmp_path / "a.zarr")["it"]
     with caplog.at_level(logging.WARNING):
         assert again.points is None
@@ -174,13 +180,15 @@ def test_a_long_way_from_the_beginning_is_said_once(
 def test_points_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     recording = make(tmp_path, talk(4), {})
     prepare(recording)
-    other = make(tmp_path / "other", talk(6), {})
+    other = make(tmp_path / "other", tone(4), {}, bitrate=16_000)
     prepare(other)
     (recording.path / "points").rename(tmp_path / "aside")
     (other.path / "points").rename(recording.path / "points")
     recording.forget_points()
-    with pytest.raises(CorruptArchiveError, match="sync points"):
+    with pytest.raises(CorruptArchiveError, match="these are not the points"):
         recording.extract(100_000, 100_010)
+    with pytest.raises(CorruptArchiveError, match="sync points"):
+        SyncPoints(bytes(4 * 3), 24_000, recording.index)
 
 
 def test_an_empty_recording_can_be_prepared(tmp_path: Path) -> None:

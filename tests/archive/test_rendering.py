@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 from opuscule.archive.archive import open_archive
 from opuscule.archive.importer import import_file
-from opuscule.archive.local import LocalArray
 from opuscule.archive.lossless import Lossless, read_lossless
 from opuscule.archive.positions import Positions
 from opuscule.archive.recording import Recording
@@ -41,9 +40,8 @@ def loudest_hz(samples: Floats, rate: float) -> float:
 
 def kept_lossless(recording: Recording, start: int, stop: int) -> Any:
     known = Lossless.from_json(recording.info.source["lossless"], recording.name)
-    flac = LocalArray(recording.path / "lossless")
-    rows = LocalArray(recording.path / "lossless_lengths")
-    lengths = array("H", rows.read(0, rows.rows))
+    flac, rows = recording.array("lossless"), recording.array("lossless_lengths")
+    lengths = array("H", rows.read(0, rows.size_bytes))
     if sys.byteorder == "big":
         lengths.byteswap()
     return np.asarray(read_lossless(flac.read, known, lengths, start, stop, "int16"))

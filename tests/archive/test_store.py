@@ -13,8 +13,12 @@ import numpy as np
 import pytest
 import zarr
 
+from opuscule.archive import store
 from opuscule.archive.archive import open_archive
-from opuscule.archive.local import LocalArray
+from opuscule.archive.documents import checksum, read_document
+from opuscule.archive.local import StoredArray
+from opuscule.archive.prepare import prepare
+from opuscule.archive.stores import LocalStore, Place
 from opuscule.archive.writer import RecordingWriter
 from opuscule.errors import (
     CorruptArchiveError,
@@ -28,7 +32,7 @@ from opuscule.packets import Gap, GapKind, Packet, StreamFormat
 from .conftest import GAPS, Speech, with_gaps, write
 
 FORMAT = StreamFormat(1, 312, 48_000)
-BIG = [Packet(n, n * 960, 960, bytes([n % 251]) * (n % 1276 + 1)) for n in range(4000)]
+BIG = [Packet(n, n * 960, 960, b"\xf8" + bytes([n % 251]) * (n % 1275)) for n in range(4000)]
 
 
 @pytest.fixture(scope="module")
@@ -42,35 +46,77 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def stored(recording: Path, name: str) -> StoredArray:
+    place = Place(LocalStore(recording), name)
+    return StoredArray(place, read_document(place, "array"))
+
+
 @pytest.mark.parametrize("name", ["plain", "gappy", "stereo"])
-@pytest.mark.parametrize("array", ["packets", "lengths", "anchors", "gaps"])
+@pytest.mark.parametrize("array", ["packets", "index"])
 def test_zarr_python_and_the_local_reader_agree(archive: Path, name: str, array: str) -> None:
     group = zarr.open_group(archive, mode="r")
     theirs = group[f"recordings/{name}/{array}"]
     assert isinstance(theirs, zarr.Array)
-    ours = LocalArray(archive / "recordings" / name / array)
+    ours = stored(archive / "recordings" / name, array)
     assert ours.shape == theirs.shape
-    assert ours.read(0, ours.rows) == np.asarray(theirs[...]).tobytes()
+    assert ours.read(0, ours.size_bytes) == np.asarray(theirs[...]).tobytes()
 
 
-def test_ranges_across_chunks_agree(big: Path) -> None:
-    theirs = zarr.open_array(big / "recordings" / "big" / "packets", mode="r")
+def test_zarr_python_takes_the_metadata_that_is_inline(tmp_path: Path, speech: Speech) -> None:
+    recording = write(tmp_path / "a.zarr", "plain", speech, iter(speech.packets))
+    prepare(recording)
+    group = zarr.open_group(recording.path, mode="r", use_consolidated=True)
+    for name in ("packets", "index", "points"):
+        (recording.path / name / "zarr.json").unlink()  # all of it is in the group's
+    theirs = {name: np.asarray(member[...]) for name, member in group.arrays()}
+    assert theirs.keys() == {"packets", "index", "points"}
+    assert theirs["packets"].tobytes() == b"".join(p.data for p in speech.packets)
+    assert theirs["points"].shape[1] == 4
+
+
+def test_ranges_across_chunks_and_shards_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "SHARD_BYTES", 100_000)
+    monkeypatch.setattr(store, "CHUNK_BYTES", 10_000)
+    with RecordingWriter(tmp_path / "a.zarr", "big", FORMAT) as writer:
+        for packet in BIG:
+            writer.add(packet)
+        writer.finish(BIG[-1].end_samples)
+    folder = tmp_path / "a.zarr" / "recordings" / "big"
+    theirs = zarr.open_array(folder / "packets", mode="r")
     whole = b"".join(packet.data for packet in BIG)
-    assert theirs.nchunks > 1
-    ours = LocalArray(big / "recordings" / "big" / "packets")
-    chunk = theirs.chunks[0]
-    for start, stop in [(0, 1), (chunk - 1, chunk + 1), (chunk, 2 * chunk), (5, len(whole))]:
+    assert theirs.shards is not None
+    (shard,), (chunk,) = theirs.shards, theirs.chunks
+    assert shard < len(whole) / 20
+    assert chunk < shard / 5
+    ours = stored(folder, "packets")
+    ours.check_shards()
+    for start, stop in [
+        (0, 1),
+        (0, chunk),
+        (chunk - 1, chunk + 1),
+        (chunk, 2 * chunk),
+        (shard - 1, shard + 1),
+        (5, 5 * shard),
+        (len(whole) - 1, len(whole)),
+        (0, len(whole)),
+    ]:
         assert (
             ours.read(start, stop) == whole[start:stop] == np.asarray(theirs[start:stop]).tobytes()
         )
     with pytest.raises(CorruptArchiveError, match="it has"):
         ours.read(0, len(whole) + 1)
+    assert [p.data for p in open_archive(tmp_path / "a.zarr")["big"].packets()] == [
+        p.data for p in BIG
+    ]
 
 
-def test_chunks_are_equal_so_that_nothing_is_padded(big: Path) -> None:
+def test_chunks_are_equal_so_that_little_is_padded(big: Path) -> None:
     files = list((big / "recordings/big/packets/c").iterdir())
     size = sum(len(packet.data) for packet in BIG)
-    assert size <= sum(file.stat().st_size for file in files) < size + len(files)
+    chunks = -(-size // (16 << 10))
+    assert size <= sum(file.stat().st_size for file in files) <= size + 21 * chunks + 4
 
 
 def test_packets_come_back_with_their_times(archive: Path, speech: Speech) -> None:
@@ -99,37 +145,27 @@ def test_packets_come_back_with_their_times(archive: Path, speech: Speech) -> No
 
 @pytest.mark.row("Z5")
 def test_the_index_of_a_real_recording_is_small(archive: Path) -> None:
-    plain = archive / "recordings" / "plain"
-    index = [LocalArray(plain / name) for name in ("lengths", "anchors", "gaps")]
-    # Below 2 % where a packet has 55 bytes or more, as at 24 kb/s.
-    assert sum(array.rows * array.row_bytes for array in index) == 601 + 3 * 16
+    # Below 2 % where a packet has 50 bytes or more, as at 24 kb/s.
+    assert stored(archive / "recordings" / "plain", "index").size_bytes < 601
 
 
-def test_reading_imports_neither_zarr_nor_numpy(archive: Path) -> None:
+def test_reading_and_writing_import_neither_zarr_nor_numpy(archive: Path, tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "sys.modules['zarr'] = sys.modules['numpy'] = None\n"
-        "from opuscule.archive import open_archive, verify\n"
+        "from opuscule.archive import open_archive, prepare, verify\n"
+        "from opuscule.archive.writer import RecordingWriter\n"
         "recording = open_archive(sys.argv[1])['gappy']\n"
         "assert recording.extract(0, 48000).shape == (48000, 1)\n"
         "assert verify(recording, ranges=2).ok\n"
+        "with RecordingWriter(sys.argv[2], 'copy', recording.info.format) as writer:\n"
+        "    for packet in recording.packets(0, 1):\n"
+        "        writer.add_packets(packet.data, [len(packet.data)], [960], 0)\n"
+        "    writer.finish(960)\n"
+        "assert prepare(open_archive(sys.argv[2])['copy']).points == 1\n"
     )
-    subprocess.run([sys.executable, "-c", program, str(archive)], check=True)
-
-
-def test_writing_without_zarr_names_what_to_install(tmp_path: Path) -> None:
-    program = (
-        "import sys\n"
-        "sys.modules['zarr'] = None\n"
-        "from opuscule.archive.writer import RecordingWriter\n"
-        "from opuscule.packets import StreamFormat\n"
-        "RecordingWriter(sys.argv[1], 'a', StreamFormat(1, 0, 48000))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "a")], capture_output=True, text=True
-    )
-    assert "pip install 'opuscule[archive]'" in done.stderr
-    assert not (tmp_path / "a").exists()
+    arguments = [str(archive), str(tmp_path / "new.zarr")]
+    subprocess.run([sys.executable, "-c", program, *arguments], check=True)
 
 
 def test_an_error_on_the_way_leaves_nothing(tmp_path: Path, speech: Speech) -> None:
@@ -270,7 +306,13 @@ def change(path: Path, *keys: str | int, value: object) -> None:
     for key in keys[:-1]:
         place = place[key]
     place[keys[-1]] = value
+    if "consolidated_metadata" in document:
+        own = document["attributes"]["opuscule"]
+        own["checksum"] = checksum(own, document["consolidated_metadata"]["metadata"])
     (path / "zarr.json").write_text(json.dumps(document))
+
+
+INLINE = ("consolidated_metadata", "metadata", "packets")
 
 
 def test_a_later_version_is_refused_by_name(copy: Path) -> None:
@@ -284,7 +326,7 @@ def test_a_later_version_is_refused_by_name(copy: Path) -> None:
 
 def test_what_is_unknown_and_optional_is_ignored(copy: Path) -> None:
     change(copy, "attributes", "opuscule", "later", value=[1])
-    change(copy / "packets", "later", value={"must_understand": False})
+    change(copy, *INLINE, "later", value={"must_understand": False})
     assert open_archive(copy.parents[1])["plain"].extract(0, 10).shape == (10, 1)
 
 
@@ -292,22 +334,27 @@ def test_what_is_unknown_and_optional_is_ignored(copy: Path) -> None:
     ("keys", "value"),
     [
         (["codecs"], [{"name": "bytes"}, {"name": "zstd", "configuration": {"level": 1}}]),
+        (["codecs"], [{"name": "bytes"}]),
         (["codecs"], [{"name": "sharding_indexed", "configuration": {}}]),
-        (["codecs"], [{"name": "bytes", "configuration": {"endian": "big"}}]),
+        (["codecs", 0, "configuration", "index_location"], "start"),
+        (["codecs", 0, "configuration", "codecs"], [{"name": "bytes"}]),
+        (["codecs", 0, "configuration", "index_codecs", 0, "configuration", "endian"], "big"),
+        (["codecs", 0, "configuration", "chunk_shape"], [7]),
         (["chunk_grid"], {"name": "rectilinear"}),
         (["chunk_key_encoding"], {"name": "v2"}),
         (["chunk_key_encoding", "configuration", "separator"], "."),
         (["storage_transformers"], [{"name": "x"}]),
         (["data_type"], "float64"),
+        (["data_type"], "uint16"),
         (["later"], {"must_understand": True}),
         (["zarr_format"], 2),
         (["node_type"], "group"),
     ],
 )
 def test_storage_that_is_not_known_is_refused_by_name(
-    copy: Path, keys: list[str], value: object
+    copy: Path, keys: list[str | int], value: object
 ) -> None:
-    change(copy / "packets", *keys, value=value)
+    change(copy, *INLINE, *keys, value=value)
     with pytest.raises(NotAnArchiveError, match=str(copy / "packets")):
         open_archive(copy.parents[1])["plain"]
 
@@ -326,6 +373,7 @@ def test_storage_that_is_not_known_is_refused_by_name(
         ("payload_sha256", 5),
         ("comments", [["a"]]),
         ("source", []),
+        ("attributes", [1]),
         ("payload_bytes", 10**9),
     ],
 )
@@ -339,8 +387,13 @@ def test_a_missing_or_short_chunk_is_no_silence(copy: Path) -> None:
     chunk = copy / "packets" / "c" / "0"
     content = chunk.read_bytes()
     chunk.write_bytes(content[:-1])
-    with pytest.raises(CorruptArchiveError, match="expected"):
-        open_archive(copy.parents[1])["plain"].extract(0, 10)
+    recording = open_archive(copy.parents[1])["plain"]
+    assert recording.extract(0, 10).shape == (10, 1)  # the shard's own index is not needed
+    with pytest.raises(CorruptArchiveError, match="the shard's index is damaged or cut off"):
+        recording.check_shards()
+    chunk.write_bytes(content[:1000])
+    with pytest.raises(CorruptArchiveError, match="is cut off: it has 1000 of the"):
+        recording.extract(0, 10)
     chunk.unlink()
     with pytest.raises(CorruptArchiveError, match="missing"):
         open_archive(copy.parents[1])["plain"].extract(0, 10)

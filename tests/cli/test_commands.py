@@ -130,8 +130,25 @@ def test_verify_finds_damage(shell: Shell) -> None:
     chunk.write_bytes(data)
     done = shell.run("archive", "verify", "kept.zarr")
     assert done.code == 1
-    assert done.out.startswith("a: NOT SOUND: the packets' SHA-256 is ")
+    assert done.out.startswith("a: NOT SOUND: ")
+    assert "are damaged: their checksum is wrong" in done.out
     assert done.err == ""
+
+
+def test_recordings_are_exported_and_an_archive_is_reindexed(shell: Shell) -> None:
+    write_tone(shell.folder / "a.wav", 0.5)
+    shell.well("archive", "import", "kept.zarr", "a.wav")
+    done = shell.run("archive", "export", "kept.zarr", "copy.zarr")
+    assert done.out.startswith("copy.zarr: 1 recordings copied")
+    again = shell.run("archive", "export", "kept.zarr", "copy.zarr", "a")
+    assert again.out.endswith("1 were there before\n")
+    assert shell.run("archive", "verify", "copy.zarr").code == 0
+    assert shell.run("archive", "reindex", "copy.zarr").out == "copy.zarr: 1 recordings\n"
+    index = shell.folder / "copy.zarr" / "recordings" / "a" / "index" / "c" / "0"
+    index.unlink()
+    done = shell.run("archive", "reindex", "copy.zarr")
+    assert done.code == 1
+    assert "NOT MENDED: " in done.out
 
 
 def test_serve_and_talk(shell: Shell) -> None:

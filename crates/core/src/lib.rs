@@ -5,6 +5,7 @@
 //! included. The only `unsafe` code is in `opus/raw/`, which calls libopus.
 
 pub mod activity;
+pub mod archive;
 pub mod conceal;
 pub mod converge;
 pub mod extract;

@@ -5,6 +5,7 @@
 //! thread inside one gets `ConcurrentUseError`.
 
 mod activity;
+mod archive;
 mod decoder;
 mod encoder;
 mod errors;
@@ -42,5 +43,6 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     packet::register(m)?;
     levels::register(m)?;
     activity::register(m)?;
+    archive::register(m)?;
     ogg::register(m)
 }

@@ -1,10 +1,13 @@
 """Recordings kept as Opus packets in a Zarr v3 archive, and any stretch of them decoded.
 
-Reading needs neither zarr nor NumPy; importing and sealing need the extra ``archive``.
+Neither reading nor writing needs zarr or NumPy; object stores need the extra ``remote``.
 """
 
 from opuscule.archive.archive import Archive, open_archive
+from opuscule.archive.catalogue import Entry
+from opuscule.archive.contents import Damage
 from opuscule.archive.cutting import CutReport, cut
+from opuscule.archive.export import ExportReport, export_recordings
 from opuscule.archive.importer import ImportResult, import_file
 from opuscule.archive.info import RecordingInfo
 from opuscule.archive.lossless import Lossless, read_lossless
@@ -12,6 +15,7 @@ from opuscule.archive.manifest import BulkProgress, FileOutcome, ImportOptions, 
 from opuscule.archive.positions import Positions
 from opuscule.archive.prepare import PrepareReport, prepare
 from opuscule.archive.recording import Recording
+from opuscule.archive.reindex import ReindexReport, reindex
 from opuscule.archive.seal import seal
 from opuscule.archive.segments import Segment, SegmentDataset
 from opuscule.archive.sources import SourceFile
@@ -22,6 +26,9 @@ __all__ = [
     "Archive",
     "BulkProgress",
     "CutReport",
+    "Damage",
+    "Entry",
+    "ExportReport",
     "FileOutcome",
     "ImportOptions",
     "ImportResult",
@@ -30,17 +37,20 @@ __all__ = [
     "PrepareReport",
     "Recording",
     "RecordingInfo",
+    "ReindexReport",
     "Segment",
     "SegmentDataset",
     "SourceFile",
     "TreeReport",
     "VerifyReport",
     "cut",
+    "export_recordings",
     "import_file",
     "import_tree",
     "open_archive",
     "prepare",
     "read_lossless",
+    "reindex",
     "seal",
     "verify",
 ]

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from opuscule.errors import ArchiveError
@@ -12,7 +13,7 @@ from opuscule.errors import ArchiveError
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["lock_archive", "make_place", "unlock"]
+__all__ = ["left_names", "lock_archive", "make_place", "unlock"]
 
 
 def make_place(incoming: Path, name: str) -> Path:
@@ -25,15 +26,29 @@ def make_place(incoming: Path, name: str) -> Path:
     raise ArchiveError(f"{incoming} is removed again and again; what else is using the archive?")
 
 
-def lock_archive(root: Path) -> int | None:
-    """Take part in writing; first remove what killed writers left, if nobody else is writing."""
+def left_names(root: Path) -> list[str]:
+    """List the names of recordings that are being written, or were when their writers ended."""
+    try:
+        return sorted({p.name.rpartition(".")[0] for p in (root / ".incoming").iterdir()})
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def lock_archive(root: Path, adopt: Callable[[list[str]], None] | None = None) -> int | None:
+    """Take part in writing; first remove what killed writers left, if nobody else is writing.
+
+    ``adopt`` is given the names of their recordings before that.
+    """
     if sys.platform == "win32":
         return None
     handle = os.open(root, os.O_RDONLY)
     try:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(root / ".incoming", ignore_errors=True)
+            if (root / ".incoming").exists():
+                if adopt is not None:
+                    adopt(left_names(root))
+                shutil.rmtree(root / ".incoming", ignore_errors=True)
         fcntl.flock(handle, fcntl.LOCK_SH)
     except OSError:
         os.close(handle)

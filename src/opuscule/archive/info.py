@@ -89,17 +89,23 @@ class RecordingInfo:
     """What encoded it, as far as known."""
     comments: tuple[tuple[str, str], ...] = ()
     """Tags of the source, names and values, in their order."""
+    attributes: Mapping[str, object] = field(default_factory=dict)
+    """The user's own, as JSON; the archive can be searched by them."""
 
     @property
     def format(self) -> StreamFormat:
         """What a decoder has to know."""
         return StreamFormat(self.channels, self.pre_skip_samples, self.input_rate, self.gain_q8)
 
-    def to_attributes(self) -> dict[str, object]:
-        """Return the attributes of the recording's group."""
+    def to_own(self) -> dict[str, object]:
+        """Return what is ours in the attributes of the recording's group, but for the checksum."""
         own = asdict(self)
         own["comments"] = [list(comment) for comment in self.comments]
-        return {"opuscule": {"format": RECORDING_FORMAT, "version": VERSION, **own}}
+        return {"format": RECORDING_FORMAT, "version": VERSION, **own}
+
+    def to_attributes(self) -> dict[str, object]:
+        """Return the attributes of the recording's group, but for the checksum."""
+        return {"opuscule": self.to_own()}
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, object], place: str) -> "RecordingInfo":
@@ -127,7 +133,7 @@ class RecordingInfo:
             check(name, int, optional=True)
         check("payload_sha256", str)
         check("complete", bool)
-        for name in ("gaps", "source", "encoder"):
+        for name in ("gaps", "source", "encoder", "attributes"):
             values.setdefault(name, {})
             check(name, dict)
         values["comments"] = _comments(values.get("comments", []), place)

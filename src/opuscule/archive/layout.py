@@ -1,35 +1,37 @@
 """Index arithmetic of a recording: which packets hold which samples, and where their bytes are.
 
-Theory of operation. The packets of a recording lie end to end; how long each is stands in
-``lengths``. How much audio one decodes to stands in the packet itself (RFC 6716 §3.1) and is not
-stored again. Media time is therefore the sum of the durations so far and of the gaps between them,
-which are listed on their own. So that nobody has to add up a whole day, ``anchors`` give the byte
-offset and the media time of every 256th packet. That is a little over one byte a packet: below 2 %
-of speech at 24 kb/s, where five 64-bit columns would be 73 %.
-
-Nothing here reads a file: durations come through a callable.
+Theory of operation. The packets of a recording lie end to end. Stored is how long each is, in some
+six bits; what each decodes to, where that is not the same for all; and the gaps between them. Media
+times and byte offsets are sums of those, which are made when an index is read
+(``crates/core/src/archive/index.rs``). That is some 1.5 % of speech at 24 kb/s, where five 64-bit
+columns would be 73 %. Nothing here reads a file.
 """
 
 from array import array
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from struct import Struct
 
+from opuscule import _native
 from opuscule.errors import CorruptArchiveError, InvalidArgumentError
 from opuscule.packets import MAX_PACKET_BYTES, Gap, GapKind, Packet
 
 __all__ = [
-    "ANCHOR_PACKETS",
+    "DURATION_UNIT_SAMPLES",
     "GAP_CODES",
     "REDUNDANCY_SAMPLES",
     "Index",
     "IndexBuilder",
     "PlacedGap",
     "Run",
+    "summary",
 ]
 
-ANCHOR_PACKETS = 256
-"""Every how many packets there is an anchor."""
+DURATION_UNIT_SAMPLES = 120
+"""The unit in which durations are stored, in 48 kHz samples: 2.5 ms (RFC 6716 §3.1)."""
+
+_MAX_PACKET_SAMPLES = 5760
 
 REDUNDANCY_SAMPLES = 1_040 * 48
 """How far back a packet's redundancy can reach, in 48 kHz samples: DRED's 1040 ms."""
@@ -37,6 +39,7 @@ REDUNDANCY_SAMPLES = 1_040 * 48
 GAP_CODES = {GapKind.LOST: 1, GapKind.UNSENT: 2, GapKind.DISCONTINUITY: 3}
 """How the kind of a gap is written in the archive."""
 
+_GAP = Struct("<4q")
 _GAP_KINDS = {code: kind for kind, code in GAP_CODES.items()}
 
 
@@ -69,12 +72,12 @@ class Run:
 class IndexBuilder:
     """Makes the index from packets and gaps in media time order.
 
-    Grows by two bytes a packet, 1 MB in three hours.
+    Grows by four bytes a packet, 2 MB in three hours.
     """
 
     def __init__(self) -> None:
         self.lengths = array("H")
-        self.anchors = array("q")
+        self._units = array("H")
         self.gaps: list[PlacedGap] = []
         self.payload_bytes = 0
         self.time_samples = 0
@@ -107,9 +110,9 @@ class IndexBuilder:
                     f"packet {len(self.lengths)} has {len(item.data)} bytes; expected 1 to "
                     f"{MAX_PACKET_BYTES}"
                 )
-            if len(self.lengths) % ANCHOR_PACKETS == 0:
-                self.anchors.extend((self.payload_bytes, self.time_samples))
+            _check_durations({item.duration_samples})
             self.lengths.append(len(item.data))
+            self._units.append(item.duration_samples // DURATION_UNIT_SAMPLES)
             self.payload_bytes += len(item.data)
             self._durations.add(item.duration_samples)
         else:
@@ -141,17 +144,32 @@ class IndexBuilder:
                 f"packets have {min(lengths)} to {max(lengths)} bytes; expected 1 to "
                 f"{MAX_PACKET_BYTES}"
             )
-        at = 0
-        while at < len(lengths):
-            into = len(self.lengths) % ANCHOR_PACKETS
-            if into == 0:
-                self.anchors.extend((self.payload_bytes, self.time_samples))
-            stop = min(len(lengths), at + ANCHOR_PACKETS - into)
-            self.lengths.extend(array("H", lengths[at:stop]))
-            self.payload_bytes += sum(lengths[at:stop])
-            self.time_samples += sum(durations[at:stop])
-            at = stop
+        _check_durations(kinds)
+        self.lengths.extend(array("H", lengths))
+        if len(kinds) == 1:
+            (samples,) = kinds
+            self._units.extend(array("H", [samples // DURATION_UNIT_SAMPLES]) * len(lengths))
+        else:
+            self._units.extend(samples // DURATION_UNIT_SAMPLES for samples in durations)
+        self.payload_bytes += sum(lengths)
+        self.time_samples = end
         self._durations |= kinds
+
+    def stored(self) -> tuple[bytes, dict[str, int]]:
+        """Return the index as it is stored, and what has to be known to read it."""
+        lengths = _native.pack_values(self.lengths)
+        same = self.packet_samples is not None
+        durations = b"" if same else _native.pack_values(self._units)
+        gaps = b"".join(
+            _GAP.pack(g.before, g.gap.start_samples, g.gap.duration_samples, GAP_CODES[g.gap.kind])
+            for g in self.gaps
+        )
+        sections = {
+            "lengths_bytes": len(lengths),
+            "durations_bytes": len(durations),
+            "gaps": len(self.gaps),
+        }
+        return lengths + durations + gaps, sections
 
     def _add_gap(self, gap: Gap) -> None:
         before = len(self.lengths)
@@ -162,15 +180,34 @@ class IndexBuilder:
         self.gaps.append(PlacedGap(before, gap))
 
 
+def summary(gaps: Iterable[Gap]) -> dict[str, object]:
+    """Count gaps by kind, and add up their samples, as a recording's attributes have it."""
+    counts: dict[str, dict[str, int]] = {}
+    for gap in gaps:
+        kind = counts.setdefault(gap.kind.value, {"count": 0, "samples": 0})
+        kind["count"] += 1
+        kind["samples"] += gap.duration_samples
+    return dict(counts)
+
+
+def _check_durations(kinds: set[int]) -> None:
+    for samples in kinds:
+        if samples % DURATION_UNIT_SAMPLES or samples > _MAX_PACKET_SAMPLES:
+            raise InvalidArgumentError(
+                f"a packet of {samples} samples is no Opus packet; expected multiples of "
+                f"{DURATION_UNIT_SAMPLES} up to {_MAX_PACKET_SAMPLES}"
+            )
+
+
 class Index:
     """The index as it was read: looked things up in, and checked.
 
     Args:
-        lengths: bytes of each packet.
-        anchors: byte offset and media time, in turn, of every 256th packet.
-        gaps: packet, start, duration and code, in turn, of every gap.
+        data: the index as it is stored.
+        sections: what :meth:`IndexBuilder.stored` says about it.
+        packets: how many packets there are.
+        packet_samples: what each decodes to, or None if they differ.
         payload_bytes: length of all packets.
-        durations: tells what packets ``[first, stop)`` decode to, in 48 kHz samples.
 
     Raises:
         CorruptArchiveError: they contradict each other.
@@ -178,28 +215,44 @@ class Index:
 
     def __init__(
         self,
-        lengths: Sequence[int],
-        anchors: Sequence[int],
-        gaps: Sequence[int],
+        data: bytes,
+        sections: Mapping[str, int],
+        packets: int,
+        packet_samples: int | None,
         payload_bytes: int,
-        durations: Callable[[int, int], Sequence[int]],
     ) -> None:
-        self.lengths = lengths
-        self._offsets = anchors[0::2]
-        self._times = anchors[1::2]
-        self._durations = durations
-        self._payload_bytes = payload_bytes
-        self.gaps = tuple(_placed_gaps(gaps, len(lengths)))
-        self._befores = [placed.before for placed in self.gaps]
-        self._missing: dict[int, int] = {}
-        for placed in self.gaps:
-            before = self._missing.get(placed.before, 0)
-            self._missing[placed.before] = before + placed.gap.duration_samples
-        self._check()
+        try:
+            self._native = _native.PacketIndex(
+                data,
+                packets=packets,
+                packet_samples=packet_samples,
+                payload_bytes=payload_bytes,
+                **{name: sections[name] for name in ("lengths_bytes", "durations_bytes", "gaps")},
+            )
+        except (InvalidArgumentError, OverflowError) as error:
+            raise CorruptArchiveError(f"the index: {error}") from error
+        self._count = packets
+        self._has_gaps = sections["gaps"] > 0
 
     def __len__(self) -> int:
         """Count the packets."""
-        return len(self.lengths)
+        return self._count
+
+    @cached_property
+    def gaps(self) -> tuple[PlacedGap, ...]:
+        """The gaps, in order."""
+        return tuple(
+            PlacedGap(before, Gap(start, duration, _GAP_KINDS[code]))
+            for before, start, duration, code in self._native.gaps()
+        )
+
+    def lengths(self, first: int, stop: int) -> "array[int]":
+        """Return how many bytes packets ``[first, stop)`` have."""
+        return array("H", self._native.lengths(first, stop))
+
+    def duration(self, packet: int) -> int:
+        """Tell what a packet decodes to, in 48 kHz samples."""
+        return self._native.duration(packet)
 
     def locate(self, time_samples: int) -> tuple[int, int]:
         """Find the last packet that begins at or before a media time.
@@ -211,55 +264,46 @@ class Index:
         Raises:
             InvalidArgumentError: there is no packet.
         """
-        if not self.lengths:
+        if not self._count:
             raise InvalidArgumentError("the recording has no packets")
-        block = max(0, bisect_right(self._times, time_samples) - 1)
-        packet, start = block * ANCHOR_PACKETS, self._times[block]
-        stop = min(packet + ANCHOR_PACKETS, len(self.lengths))
-        for duration in self._durations(packet, stop):
-            following = start + duration + self._missing.get(packet + 1, 0)
-            if following > time_samples or packet + 1 == stop:
-                break
-            packet, start = packet + 1, following
-        return packet, start
+        packet = self._native.locate(time_samples)
+        return packet, self._native.packet_start(packet)
 
     def start(self, packet: int) -> int:
         """Tell the media time of the gaps before a packet, or of the packet if there are none.
 
         One past the last packet gives the time behind all packets and before the gaps there.
         """
-        if packet == len(self.lengths):
-            last, time = self.locate(1 << 62)
-            return time + self._durations(last, packet)[0]
-        block = packet // ANCHOR_PACKETS
-        first = block * ANCHOR_PACKETS
-        time = self._times[block]
-        for number, duration in enumerate(self._durations(first, packet), first + 1):
-            time += duration + self._missing.get(number, 0)
-        return time - self._missing.get(packet, 0)
+        return self._native.start(packet)
+
+    @property
+    def end_samples(self) -> int:
+        """Media time just after the last packet or gap."""
+        return self._native.packet_start(self._count)
 
     @property
     def last_start(self) -> int:
         """Media time at which the last packet begins; 0 if there is none."""
-        return self.locate(1 << 62)[1] if self.lengths else 0
+        return self.locate(1 << 62)[1] if self._count else 0
 
     def first_from(self, time_samples: int) -> int:
         """Tell the media time of the first packet that begins then or later, at most the last's."""
         packet, start = self.locate(time_samples)
-        if start >= time_samples or packet + 1 == len(self.lengths):
+        if start >= time_samples or packet + 1 == self._count:
             return start
-        return start + self._durations(packet, packet + 1)[0] + self._missing.get(packet + 1, 0)
+        return self._native.packet_start(packet + 1)
 
     def packet_start(self, packet: int) -> int:
         """Tell the media time at which a packet begins, behind the gaps before it."""
-        return self.start(packet) + self._missing.get(packet, 0)
+        return self._native.packet_start(packet)
 
     def byte_offset(self, packet: int) -> int:
         """Tell where a packet begins in the payload; one past the last gives the payload's end."""
-        if packet == len(self.lengths):
-            return self._payload_bytes
-        block = packet // ANCHOR_PACKETS
-        return self._offsets[block] + sum(self.lengths[block * ANCHOR_PACKETS : packet])
+        return self._native.byte_offset(packet)
+
+    def packets_within(self, start_byte: int, stop_byte: int) -> tuple[int, int]:
+        """Find the packets ``[first, stop)`` that a range of the payload, not empty, touches."""
+        return self._native.packet_at(start_byte), self._native.packet_at(stop_byte - 1) + 1
 
     def run(self, start_samples: int, stop_samples: int) -> Run:
         """Plan the decoding of a stretch of media time.
@@ -268,15 +312,14 @@ class Index:
         it, so that the decoder has something to conceal from. Where there are gaps it goes on as
         far as redundancy reaches back, for what is missing is rebuilt from later packets.
         """
-        count = len(self.lengths)
-        reach = REDUNDANCY_SAMPLES if self.gaps else 0
-        first, begin = self.locate(start_samples) if count else (0, 0)
-        stop = self.locate(stop_samples - 1 + reach)[0] + 1 if count else 0
-        if stop < count and stop in self._missing:
+        find, count = self._native, self._count
+        reach = REDUNDANCY_SAMPLES if self._has_gaps else 0
+        first = find.locate(start_samples) if count else 0
+        stop = find.locate(stop_samples - 1 + reach) + 1 if count else 0
+        if reach and stop < count and find.gaps_before(stop, stop + 1):
             stop += 1  # so that the gap is inside
-        if first == 0:
-            begin = 0  # what is missing before the first packet belongs to the run
-        return self.packets_run(first, stop, begin)
+        # What is missing before the first packet belongs to the run.
+        return self.packets_run(first, stop, find.packet_start(first) if first else 0)
 
     def packets_run(self, first: int, stop: int, begin: int | None = None) -> Run:
         """Take packets ``[first, stop)`` and the gaps between them.
@@ -284,98 +327,22 @@ class Index:
         At both ends of the recording also those before and behind. ``begin`` is the media time of
         the first sample, where known.
         """
-        begin = self.start(first) if begin is None else begin
+        find = self._native
+        gaps: tuple[tuple[int, int, str], ...] = ()
+        if self._has_gaps:
+            at_end = stop == self._count
+            gaps = tuple(
+                (before - first, duration, _GAP_KINDS[code].value)
+                for before, _, duration, code in find.gaps_before(
+                    first + 1 if first else 0, stop + 1 if at_end else stop
+                )
+            )
         return Run(
             first,
             stop,
-            begin,
-            self.byte_offset(first),
-            self.byte_offset(stop),
-            array("H", self.lengths[first:stop]),
-            tuple(
-                (placed.before - first, placed.gap.duration_samples, placed.gap.kind.value)
-                for placed in self._gaps_inside(first, stop)
-            ),
+            find.start(first) if begin is None else begin,
+            find.byte_offset(first),
+            find.byte_offset(stop),
+            self.lengths(first, stop),
+            gaps,
         )
-
-    def _gaps_inside(self, first: int, stop: int) -> Sequence[PlacedGap]:
-        """Take the gaps between packets of a run, and those at the recording's two ends."""
-        low = bisect_left(self._befores, first + 1 if first else 0)
-        at_end = stop == len(self.lengths)
-        high = bisect_left(self._befores, stop + 1 if at_end else stop)
-        return self.gaps[low:high]
-
-    def check_durations(self) -> int:
-        """Add up every packet's duration and compare with anchors and gaps.
-
-        Returns:
-            Media time just after the last packet or gap.
-
-        Raises:
-            CorruptArchiveError: they disagree; the message names the packet.
-        """
-        time = self._missing.get(0, 0)
-        for block, anchor in enumerate(self._times):
-            first = block * ANCHOR_PACKETS
-            if time != anchor:
-                raise CorruptArchiveError(
-                    f"packet {first} begins at media sample {time} by the packets before it, but "
-                    f"its anchor says {anchor}"
-                )
-            stop = min(first + ANCHOR_PACKETS, len(self.lengths))
-            for packet, duration in enumerate(self._durations(first, stop), first + 1):
-                missing = self._missing.get(packet, 0)
-                if missing:
-                    self._check_gap(packet, time + duration)
-                time += duration + missing
-        return time
-
-    def _check_gap(self, packet: int, time: int) -> None:
-        start = self.gaps[bisect_left(self._befores, packet)].gap.start_samples
-        if start != time:
-            raise CorruptArchiveError(
-                f"the gap before packet {packet} says that it begins at media sample {start}, but "
-                f"the packets before it end at {time}"
-            )
-
-    def _check(self) -> None:
-        expected = -(-len(self.lengths) // ANCHOR_PACKETS)
-        if len(self._offsets) != expected or len(self._times) != expected:
-            raise CorruptArchiveError(
-                f"{len(self._offsets)} anchors for {len(self.lengths)} packets; expected {expected}"
-            )
-        offset, time = 0, -1
-        for block in range(expected):
-            if self._offsets[block] != offset or self._times[block] <= time:
-                raise CorruptArchiveError(
-                    f"anchor {block} says byte {self._offsets[block]} and media sample "
-                    f"{self._times[block]}; expected byte {offset} and a sample after {time}"
-                )
-            time = self._times[block]
-            lengths = self.lengths[block * ANCHOR_PACKETS : (block + 1) * ANCHOR_PACKETS]
-            if not all(lengths):
-                raise CorruptArchiveError(f"a packet after anchor {block} has no bytes")
-            offset += sum(lengths)
-        if offset != self._payload_bytes:
-            raise CorruptArchiveError(
-                f"the packets' lengths add up to {offset} bytes; the payload has "
-                f"{self._payload_bytes}"
-            )
-
-
-def _placed_gaps(rows: Sequence[int], packets: int) -> Iterable[PlacedGap]:
-    packet, time = 0, 0
-    for before, start, duration, code in zip(
-        rows[0::4], rows[1::4], rows[2::4], rows[3::4], strict=True
-    ):
-        if code not in _GAP_KINDS:
-            raise CorruptArchiveError(f"a gap is of the unknown kind {code}")
-        adjoins = start == time if before == packet else start > time
-        if not packet <= before <= packets or not adjoins or duration <= 0:
-            raise CorruptArchiveError(
-                f"a gap of {duration} samples from {start}, before packet {before}, is out of "
-                f"place: expected a positive one after sample {time}, before packets {packet} to "
-                f"{packets}, or at {time} exactly if before the same packet as the last one"
-            )
-        packet, time = before, start + duration
-        yield PlacedGap(before, Gap(start, duration, _GAP_KINDS[code]))

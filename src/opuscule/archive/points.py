@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from opuscule import _native
 from opuscule.archive.layout import Index
-from opuscule.archive.local import LocalArray
+from opuscule.archive.local import StoredArray
 from opuscule.errors import CorruptArchiveError
 
 __all__ = [
@@ -53,26 +53,31 @@ def decoder_identity() -> dict[str, str]:
     }
 
 
-def read_points(source: LocalArray, index: Index, complexity: int) -> "SyncPoints | None":
+def read_points(source: StoredArray, index: Index, complexity: int) -> "SyncPoints | None":
     """Read a recording's points; None, and a word in the log, if another decoder found them.
 
     Raises:
         CorruptArchiveError: they do not fit the recording.
     """
-    own = source.attributes.get("opuscule")
-    known = own if isinstance(own, dict) else {}
+    known = source.attributes
     if known.get("decoder") != decoder_identity() or known.get("complexity") != complexity:
         _log.warning(
             "%s: prepared by another decoder (%s); until this one prepares it again it is decoded "
             "from its beginning: opuscule archive prepare",
-            source.path.parent,
+            str(source.place).removesuffix("/points"),
             known.get("decoder"),
         )
         return None
     interval = known.get("interval_samples")
     if not isinstance(interval, int):
-        raise CorruptArchiveError(f"{source.path}: interval_samples is {interval!r}")
-    return SyncPoints(source.read(0, source.rows), interval, index)
+        raise CorruptArchiveError(f"{source.place}: interval_samples is {interval!r}")
+    rows = source.read(0, source.size_bytes)
+    if known.get("rows_crc32c") != _native.crc32c(rows):
+        # Prepared anew by another process since the recording was opened.
+        raise CorruptArchiveError(
+            f"{source.place}: these are not the points that the recording speaks of; open it again"
+        )
+    return SyncPoints(rows, interval, index)
 
 
 @dataclass(frozen=True, slots=True)

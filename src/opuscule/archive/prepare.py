@@ -52,7 +52,6 @@ def prepare(
 
     Raises:
         CorruptArchiveError: the recording contradicts itself, or a packet is not valid.
-        MissingExtraError: zarr is not installed.
         OSError: the archive cannot be written.
     """
     done = None if force else recording.points

@@ -9,22 +9,24 @@ channels.
 """
 
 import logging
-import sys
-from array import array
+import threading
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from opuscule import _native
+from opuscule.archive.contents import Contents, Damage
+from opuscule.archive.documents import open_recording_document
 from opuscule.archive.info import RecordingInfo
 from opuscule.archive.layout import Index, Run
-from opuscule.archive.local import LocalArray, read_group
+from opuscule.archive.local import StoredArray
 from opuscule.archive.points import COLUMNS, Part, SyncPoints, read_points
 from opuscule.archive.ranges import RangeReading
 from opuscule.archive.sequential import SequentialDecoder
-from opuscule.codec import Pcm, as_pcm, packet_duration
+from opuscule.archive.stores import LocalStore, Place
+from opuscule.codec import Pcm, as_pcm
 from opuscule.errors import (
+    ArchiveError,
     CorruptArchiveError,
     InvalidArgumentError,
     InvalidPacketError,
@@ -41,7 +43,8 @@ _MAX_RUN_BYTES = 16 << 20
 """The longest run of packets that is decoded in one piece, some 90 minutes of speech; what is
 longer is decoded packet by packet, so that memory stays bounded."""
 
-_BATCH_PACKETS = 512
+OnDamage: TypeAlias = Literal["raise", "conceal"]
+"""What to do about damaged packets: raise an error, or treat them as lost and report it."""
 
 _FAR_SAMPLES = 30 * 48_000
 """So much is decoded in vain before the user is told what would help."""
@@ -52,37 +55,47 @@ _log = logging.getLogger(__name__)
 class Recording(RangeReading):
     """One recording. Its index is read when it is first needed."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        """Its folder in the archive."""
-        self.name = path.name
+    def __init__(self, place: Path | Place) -> None:
+        if isinstance(place, Path):
+            place = Place(LocalStore(place.parent), place.name)
+        self.place = place
+        """Where it is."""
+        self.name = self.place.name
         """Its name in the archive."""
-        self.info = RecordingInfo.from_attributes(read_group(path), str(path))
+        attributes, self._arrays = open_recording_document(self.place)
+        self.info = RecordingInfo.from_attributes(attributes, str(self.place))
         """What is known of it."""
         self._points: tuple[SyncPoints | None] | None = None
         self._told = False
-        self._packets = self._array("packets", ("uint8",), self.info.payload_bytes, 1)
+        self._damage: dict[tuple[int, int], Damage] = {}
+        self._lock = threading.Lock()
+        self._contents = Contents(self.place, self._arrays, self.info)
 
-    @cached_property
+    @property
+    def path(self) -> Path:
+        """Its folder in the archive.
+
+        Raises:
+            ArchiveError: the archive is no folder.
+        """
+        if isinstance(self.place.store, LocalStore):
+            return self.place.store.path / self.place.key
+        raise ArchiveError(f"{self.place} is not in a folder; export it into a local archive first")
+
+    @property
     def index(self) -> Index:
         """Where each packet is.
 
         Raises:
             CorruptArchiveError: it contradicts itself or the payload.
         """
-        lengths = self._array("lengths", ("uint8", "uint16"), self.info.packets, 1)
-        anchors = self._array("anchors", ("int64",), None, 2)
-        gaps = self._array("gaps", ("int64",), None, 4)
-        try:
-            return Index(
-                _values(lengths),
-                _values(anchors),
-                _values(gaps),
-                self.info.payload_bytes,
-                self._durations,
-            )
-        except CorruptArchiveError as error:
-            raise CorruptArchiveError(f"{self.path}: {error}") from error
+        return self._contents.index
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        """What extraction came upon and concealed so far, in order."""
+        with self._lock:
+            return tuple(sorted(self._damage.values(), key=lambda one: one.first_packet))
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
@@ -97,6 +110,7 @@ class Recording(RangeReading):
         dtype: Literal["int16", "float32"] = "int16",
         pre_roll_ms: float | None = None,
         complexity: int = MAX_COMPLEXITY,
+        on_damage: OnDamage = "raise",
     ) -> Pcm:
         """Decode samples ``[start_sample, stop_sample)`` of the audio.
 
@@ -108,6 +122,8 @@ class Recording(RangeReading):
                 milliseconds before ``start_sample`` (at the packet there) and is fast: it sounds
                 the same from 80 ms on (RFC 7845 §4.6) and need not be the same samples.
             complexity: of the decoder, 0 to 5; 5 conceals gaps best.
+            on_damage: ``raise`` an error, or ``conceal`` packets that are damaged as if they were
+                lost; which they are is in the log and in :attr:`damage`.
 
         Returns:
             A memoryview of shape ``(samples, channels)``; ``numpy.asarray`` takes it as it is.
@@ -115,10 +131,11 @@ class Recording(RangeReading):
         Raises:
             InvalidArgumentError: the range is empty or not within the audio, or another value is
                 out of its range.
-            CorruptArchiveError: the archive contradicts itself, or a packet is not valid.
+            CorruptArchiveError: the archive is damaged or contradicts itself.
+            OSError: it cannot be read.
         """
         self._check_range(start_sample, stop_sample)
-        _check_decoding(dtype, complexity)
+        _check_decoding(dtype, complexity, on_damage)
         start = start_sample + self.info.pre_skip_samples
         stop = stop_sample + self.info.pre_skip_samples
         if pre_roll_ms is None:
@@ -129,7 +146,7 @@ class Recording(RangeReading):
             parts = [Part(begin, start, stop)]
         else:
             raise InvalidArgumentError(f"pre_roll_ms is {pre_roll_ms}; expected 0 or more")
-        data = [self._part(part, dtype, complexity) for part in parts]
+        data = [self._part(part, dtype, complexity, on_damage) for part in parts]
         return as_pcm(data[0] if len(data) == 1 else b"".join(data), self.info.channels, dtype)
 
     def sequential(
@@ -137,6 +154,7 @@ class Recording(RangeReading):
         *,
         dtype: Literal["int16", "float32"] = "int16",
         complexity: int = MAX_COMPLEXITY,
+        on_damage: OnDamage = "raise",
     ) -> Iterator[Pcm]:
         """Decode all of the audio in order, in blocks of at most 120 ms.
 
@@ -147,9 +165,9 @@ class Recording(RangeReading):
             InvalidArgumentError: a value is out of its range.
             CorruptArchiveError: see :meth:`extract`.
         """
-        _check_decoding(dtype, complexity)
+        _check_decoding(dtype, complexity, on_damage)
         start, stop = self.info.pre_skip_samples, self.info.end_samples
-        for block in self._blocks(0, start, stop, dtype, complexity):
+        for block in self._blocks(0, start, stop, dtype, complexity, on_damage):
             yield as_pcm(block, self.info.channels, dtype)
 
     def packets(self, first: int = 0, stop: int | None = None) -> Iterator[Packet]:
@@ -165,7 +183,7 @@ class Recording(RangeReading):
         stop = count if stop is None else stop
         if not 0 <= first <= stop <= count:
             raise InvalidArgumentError(f"packets {first} to {stop} are wanted; there are {count}")
-        return (item for item in self._items(first, stop) if isinstance(item, Packet))
+        return (item for item in self._contents.items(first, stop) if isinstance(item, Packet))
 
     def payload(self, start_byte: int, stop_byte: int) -> bytes:
         """Read a range of the packets' bytes, end to end.
@@ -173,7 +191,25 @@ class Recording(RangeReading):
         Raises:
             CorruptArchiveError: it is outside, or damaged.
         """
-        return self._packets.read(start_byte, stop_byte)
+        return self._contents.payload(start_byte, stop_byte)
+
+    def array(self, name: str) -> StoredArray:
+        """Open one of its arrays, such as ``lossless``, to read its bytes.
+
+        Raises:
+            CorruptArchiveError: it has none of that name, or its metadata contradicts itself.
+            NotAnArchiveError: it is stored in a way that this release does not read.
+        """
+        return self._contents.array(name, None)
+
+    def check_shards(self) -> None:
+        """Check what only other Zarr libraries need.
+
+        Raises:
+            CorruptArchiveError: it is not what was written.
+            OSError: it cannot be read.
+        """
+        self._contents.check_shards()
 
     @property
     def points(self) -> SyncPoints | None:
@@ -184,14 +220,16 @@ class Recording(RangeReading):
         """
         if self._points is None:
             found = None
-            if (self.path / "points" / "zarr.json").exists():
-                source = self._array("points", ("uint8",), None, COLUMNS)
+            if "points" in self._arrays:
+                source = self._contents.array("points", None, COLUMNS)
                 found = read_points(source, self.index, MAX_COMPLEXITY)
             self._points = (found,)
         return self._points[0]
 
     def forget_points(self) -> None:
         """Read them again when they are next wanted."""
+        _, self._arrays = open_recording_document(self.place)
+        self._contents = Contents(self.place, self._arrays, self.info)
         self._points = None
 
     def _exact_parts(self, start: int, stop: int, dtype: str, complexity: int) -> Sequence[Part]:
@@ -203,82 +241,36 @@ class Recording(RangeReading):
             _log.warning(
                 "%s is decoded from its beginning to be exact at %d s: opuscule archive prepare "
                 "makes that near, and a pre-roll of 80 ms is near and not exact",
-                self.path,
+                self.place,
                 start // 48_000,
             )
         return [Part(0, start, stop)]
 
-    def _part(self, part: Part, dtype: str, complexity: int) -> bytes:
+    def _part(self, part: Part, dtype: str, complexity: int, on_damage: OnDamage) -> bytes:
         run = self.index.run(part.begin_samples, part.stop_samples)
+        start, stop = part.start_samples, part.stop_samples
         if run.stop_byte - run.start_byte <= _MAX_RUN_BYTES:
-            samples = part.stop_samples - part.start_samples
-            return self._decode(run, part.start_samples, samples, dtype, complexity)
-        blocks = self._blocks(run.first, part.start_samples, part.stop_samples, dtype, complexity)
-        return b"".join(blocks)
+            return self._decode(run, start, stop - start, dtype, complexity, on_damage)
+        return b"".join(self._blocks(run.first, start, stop, dtype, complexity, on_damage))
 
-    def _array(
-        self, name: str, data_types: Sequence[str], rows: int | None, columns: int
-    ) -> LocalArray:
-        found = LocalArray(self.path / name)
-        shape = (rows if rows is not None else found.rows,) + ((columns,) if columns > 1 else ())
-        if found.data_type not in data_types or found.shape != shape:
-            raise CorruptArchiveError(
-                f"{self.path / name} is {found.data_type} of shape {found.shape}; expected "
-                f"{' or '.join(data_types)} of shape {shape}"
-            )
-        return found
-
-    def _durations(self, first: int, stop: int) -> Sequence[int]:
-        if self.info.packet_samples is not None:
-            return [self.info.packet_samples] * (stop - first)
-        data = self._packet_bytes(first, stop)
-        return [self._duration(number, packet) for number, packet in enumerate(data, first)]
-
-    def _duration(self, number: int, data: bytes) -> int:
-        try:
-            return packet_duration(data)
-        except InvalidPacketError as error:
-            raise CorruptArchiveError(f"{self.path}: packet {number}: {error}") from error
-
-    def _packet_bytes(self, first: int, stop: int) -> Iterator[bytes]:
-        index = self.index
-        offset = index.byte_offset(first)
-        while first < stop:
-            lengths = index.lengths[first : min(first + _BATCH_PACKETS, stop)]
-            size = sum(lengths)
-            block = self.payload(offset, offset + size)
-            at = 0
-            for length in lengths:
-                yield block[at : at + length]
-                at += length
-            first += len(lengths)
-            offset += size
-
-    def _items(self, first: int, stop: int) -> Iterator[Packet | Gap]:
-        """Yield packets and the gaps between them, at the recording's ends also those outside."""
-        index = self.index
-        if not len(index) or first == len(index):
-            yield from (placed.gap for placed in index.gaps if not len(index))
-            return
-        time = index.packet_start(first)
-        gaps = iter(index.gaps)
-        gap = next((g for g in gaps if g.before > first or not first), None)
-        for number, data in enumerate(self._packet_bytes(first, stop), first):
-            while gap is not None and gap.before == number:
-                yield gap.gap
-                time = gap.gap.end_samples
-                gap = next(gaps, None)
-            duration = self._duration(number, data)
-            yield Packet(number, time, duration, data)
-            time += duration
-        while gap is not None and gap.before == stop == len(index):
-            yield gap.gap
-            gap = next(gaps, None)
-
-    def _decode(self, run: Run, start: int, samples: int, dtype: str, complexity: int) -> bytes:
+    def _decode(
+        self,
+        run: Run,
+        start: int,
+        samples: int,
+        dtype: str,
+        complexity: int,
+        on_damage: OnDamage,
+    ) -> bytes:
+        if on_damage == "raise":
+            data = self.payload(run.start_byte, run.stop_byte)
+        else:
+            data, run, damages = self._contents.sound(run)
+            for damage in damages:
+                self._note(damage)
         try:
             return _native.decode_run(
-                self.payload(run.start_byte, run.stop_byte),
+                data,
                 run.lengths,
                 run.gaps,
                 channels=self.info.channels,
@@ -290,11 +282,26 @@ class Recording(RangeReading):
             )
         except (InvalidPacketError, InvalidArgumentError) as error:
             raise CorruptArchiveError(
-                f"{self.path}: packets {run.first} to {run.stop}: {error}"
+                f"{self.place}: packets {run.first} to {run.stop}: {error}"
             ) from error
 
+    def _note(self, damage: Damage) -> None:
+        key = damage.first_packet, damage.stop_packet
+        with self._lock:
+            known = key in self._damage
+            self._damage[key] = damage
+        if not known:
+            _log.warning(
+                "%s: packets %d to %d are damaged; samples %d to %d are concealed",
+                self.place,
+                damage.first_packet,
+                damage.stop_packet,
+                damage.start_sample,
+                damage.stop_sample,
+            )
+
     def _blocks(
-        self, first: int, start: int, end: int, dtype: str, complexity: int
+        self, first: int, start: int, end: int, dtype: str, complexity: int, on_damage: OnDamage
     ) -> Iterator[bytes]:
         """Decode from packet ``first`` on, and keep media time ``[start, end)``."""
         decoder = SequentialDecoder(
@@ -305,7 +312,8 @@ class Recording(RangeReading):
         )
         size = decoder.frame_bytes
         time = self.index.packet_start(first) if first else 0
-        for block in decoder.decode(self._items(first, self.info.packets)):
+        note = self._note if on_damage == "conceal" else None
+        for block in decoder.decode(self._contents.items(first, self.info.packets, note)):
             samples = len(block) // size
             low, high = max(0, start - time), min(samples, end - time)
             time += samples
@@ -322,7 +330,9 @@ class Recording(RangeReading):
             )
 
 
-def _check_decoding(dtype: str, complexity: int) -> None:
+def _check_decoding(dtype: str, complexity: int, on_damage: str) -> None:
+    if on_damage not in ("raise", "conceal"):
+        raise InvalidArgumentError(f"on_damage is {on_damage!r}; expected 'raise' or 'conceal'")
     if dtype not in ("int16", "float32"):
         raise InvalidArgumentError(f"dtype is {dtype!r}; expected 'int16' or 'float32'")
     if not 0 <= complexity <= MAX_COMPLEXITY:
@@ -330,13 +340,3 @@ def _check_decoding(dtype: str, complexity: int) -> None:
             f"complexity is {complexity}; expected 0 to {MAX_COMPLEXITY}: above it, what comes out "
             "depends on all that came before"
         )
-
-
-_TYPE_CODES: dict[str, Literal["B", "H", "q"]] = {"uint8": "B", "uint16": "H", "int64": "q"}
-
-
-def _values(source: LocalArray) -> "array[int]":
-    values = array(_TYPE_CODES[source.data_type], source.read(0, source.rows))
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values

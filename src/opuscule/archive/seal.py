@@ -65,7 +65,7 @@ def seal(
     Raises:
         InvalidArgumentError: the name is not valid.
         RecordingExistsError: another recording has that name.
-        NotAnArchiveError, MissingExtraError, OSError: it cannot be written.
+        NotAnArchiveError, OSError: it cannot be written.
         JournalError, or whatever else ``packets`` raises; nothing is written then.
     """
     known = dict(metadata or {})

@@ -129,7 +129,7 @@ class SegmentDataset:
                     self._ends.append(places)
         if not places:
             raise InvalidArgumentError(
-                f"none of {len(self._names)} recordings of {self._archive.path} has room for "
+                f"none of {len(self._names)} recordings of {self._archive.store.name} has room for "
                 f"{self._span} samples at 48 kHz" + (" without a gap" if skip_gaps else "")
             )
         if self._channels is not None:

@@ -1,43 +1,65 @@
-"""What zarr-python does for us: the archive's groups and arrays, written.
+"""An archive's groups and arrays, written to a local disk.
 
-No array is compressed: Opus packets are dense already, and the index is small. That keeps our own
-reader small, and any byte range of a chunk readable by itself.
+No array is compressed: Opus packets are dense already, and the index is packed. What a document of
+Zarr says is in :mod:`opuscule.archive.documents`; here are the files, in an order in which a crash
+at any moment leaves either nothing to be seen or all of it.
 """
 
-import json
 import os
 import shutil
+import struct
 import threading
-from array import array
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, cast
 
+from opuscule import _native
+from opuscule.archive.documents import (
+    MAX_METADATA_BYTES,
+    array_document,
+    group_document,
+    open_recording_document,
+    read_document,
+    to_text,
+)
 from opuscule.archive.incoming import lock_archive, make_place, unlock
 from opuscule.archive.info import ARCHIVE_FORMAT, VERSION, RecordingInfo, check_attributes
-from opuscule.archive.layout import GAP_CODES, IndexBuilder
-from opuscule.archive.local import MAX_METADATA_BYTES, read_group
+from opuscule.archive.layout import IndexBuilder
 from opuscule.archive.lossless import LosslessFile
-from opuscule.errors import InvalidArgumentError, MissingExtraError, NotAnArchiveError
-
-if TYPE_CHECKING:
-    import zarr
-    from zarr.core.common import JSON
-    from zarr.core.metadata import ArrayV3Metadata
+from opuscule.archive.stores import LocalStore, Place
+from opuscule.errors import InvalidArgumentError, NotAnArchiveError
 
 __all__ = [
     "CHUNK_BYTES",
-    "add_lossless",
+    "SHARD_BYTES",
+    "check_archive",
     "check_metadata",
     "ensure_archive",
+    "replace_document",
     "sync",
+    "sync_tree",
+    "write_array",
     "write_points",
     "write_recording",
 ]
 
-CHUNK_BYTES = 1 << 20
-"""The longest chunk of any array."""
+CHUNK_BYTES = 16 << 10
+"""The longest chunk of the payload: what one wrong bit spoils."""
+
+SHARD_BYTES = 16 << 20
+"""The longest shard of the payload, without checksums."""
+
+
+def check_archive(place: Place) -> None:
+    """Make sure that there is an archive that this release can read.
+
+    Raises:
+        NotAnArchiveError: there is none, or one of a later version.
+        CorruptArchiveError: its metadata cannot be understood.
+        OSError: it cannot be read.
+    """
+    attributes = read_document(place, "group").get("attributes")
+    own = attributes if isinstance(attributes, dict) else {}
+    check_attributes(own, ARCHIVE_FORMAT, str(place))
 
 
 def ensure_archive(path: str | os.PathLike[str]) -> Path:
@@ -45,25 +67,25 @@ def ensure_archive(path: str | os.PathLike[str]) -> Path:
 
     Raises:
         NotAnArchiveError: something else is there, or an archive of a later version.
-        MissingExtraError: zarr is not installed.
         OSError: it cannot be made there.
     """
     root = Path(path)
     if (root / "zarr.json").exists():
-        check_attributes(read_group(root), ARCHIVE_FORMAT, str(root))
+        check_archive(Place(LocalStore(root)))
         return root
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise NotAnArchiveError(f"{root} is there and is no archive; choose another place")
-    zarr = _import_zarr()
     attributes = {"opuscule": {"format": ARCHIVE_FORMAT, "version": VERSION}}
     root.parent.mkdir(parents=True, exist_ok=True)
     # Made under another name, so that nobody meets it half made.
     made = root.with_name(f".{root.name}.{os.getpid()}-{threading.get_ident()}")
     try:
-        zarr.open_group(made, mode="a", zarr_format=3, attributes=attributes).create_group(
-            "recordings"
-        )
-        _sync_tree(made)
+        (made / "recordings").mkdir(parents=True)
+        group = {"zarr_format": 3, "node_type": "group"}
+        (made / "zarr.json").write_bytes(to_text({**group, "attributes": attributes}))
+        (made / "recordings" / "zarr.json").write_bytes(to_text({**group, "attributes": {}}))
+        (made / "catalogue.jsonl").touch()
+        sync_tree(made)
         try:
             made.rename(root)
         except OSError:
@@ -83,7 +105,7 @@ def check_metadata(info: RecordingInfo) -> None:
         InvalidArgumentError: they are no JSON, or over half of what a reader takes.
     """
     try:
-        size = len(json.dumps(info.to_attributes(), indent=2, allow_nan=False).encode())
+        size = len(to_text(info.to_attributes()))
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(f"what is to be kept is no JSON: {error}") from error
     if size > MAX_METADATA_BYTES // 2:
@@ -93,7 +115,13 @@ def check_metadata(info: RecordingInfo) -> None:
         )
 
 
-def write_recording(place: Path, info: RecordingInfo, index: IndexBuilder, payload: Path) -> None:
+def write_recording(
+    place: Path,
+    info: RecordingInfo,
+    index: IndexBuilder,
+    payload: Path,
+    lossless: LosslessFile | None = None,
+) -> None:
     """Write the group of a recording and wait until it is on the disk.
 
     Args:
@@ -101,32 +129,24 @@ def write_recording(place: Path, info: RecordingInfo, index: IndexBuilder, paylo
         info: the group's attributes.
         index: of the packets.
         payload: the file with the packets, end to end.
+        lossless: the original to keep beside them.
 
     Raises:
-        MissingExtraError: zarr is not installed.
         OSError: there is no room.
     """
-    group = _import_zarr().open_group(
-        place, mode="w-", zarr_format=3, attributes=info.to_attributes()
-    )
-    _write_payload(group, payload, index.payload_bytes)
-    code = "B" if max(index.lengths, default=0) < 256 else "H"
-    _write_array(group, "lengths", array(code, index.lengths), 1)
-    _write_array(group, "anchors", index.anchors, 2)
-    rows = array("q")
-    for placed in index.gaps:
-        gap = placed.gap
-        rows.extend((placed.before, gap.start_samples, gap.duration_samples, GAP_CODES[gap.kind]))
-    _write_array(group, "gaps", rows, 4)
-    _sync_tree(place)
-
-
-def add_lossless(place: Path, file: LosslessFile) -> None:
-    """Add the arrays of a FLAC file to a recording that nobody sees yet; errors as above."""
-    group = _import_zarr().open_group(place, mode="r+", zarr_format=3)
-    _write_payload(group, file.path, file.path.stat().st_size, "lossless")
-    _write_array(group, "lossless_lengths", file.lengths, 1)
-    _sync_tree(place)
+    place.mkdir()
+    stored, sections = index.stored()
+    arrays = {
+        "packets": _write_payload(place / "packets", payload, index.payload_bytes),
+        "index": write_array(place / "index", stored, 1, sections),
+    }
+    if lossless is not None:
+        size = lossless.path.stat().st_size
+        arrays["lossless"] = _write_payload(place / "lossless", lossless.path, size)
+        lengths = struct.pack(f"<{len(lossless.lengths)}H", *lossless.lengths)
+        arrays["lossless_lengths"] = write_array(place / "lossless_lengths", lengths, 1, {})
+    (place / "zarr.json").write_bytes(to_text(group_document(info.to_own(), arrays)))
+    sync_tree(place)
 
 
 def write_points(
@@ -135,84 +155,92 @@ def write_points(
     """Add the array of sync points to a recording, in place of one that is there.
 
     Raises:
-        MissingExtraError: zarr is not installed.
+        NotAnArchiveError, CorruptArchiveError: the recording cannot be read.
         OSError: there is no room, or the archive cannot be written.
     """
-    zarr = _import_zarr()
     root = recording.parents[1]
     lock = lock_archive(root)
-    place = make_place(root / ".incoming", recording.name)
     try:
-        group = zarr.open_group(place / "new", mode="w-", zarr_format=3)
-        made = _write_array(group, "points", array("B", rows), columns)
-        made.update_attributes({"opuscule": cast("JSON", attributes)})
-        _sync_tree(place)
-        target = recording / "points"
-        if target.exists():
-            target.rename(place / "old")
-        (place / "new" / "points").rename(target)
-        sync(recording)
+        place = make_place(root / ".incoming", recording.name)
+        try:
+            own = {**attributes, "rows_crc32c": _native.crc32c(rows)}
+            document = write_array(place / "points", rows, columns, own)
+            sync_tree(place / "points")
+            target = recording / "points"
+            if target.exists():
+                # First nobody is told of them, then they go: a crash leaves a recording without.
+                replace_document(recording, place, {"points": None})
+                target.rename(place / "old")
+            (place / "points").rename(target)
+            sync(recording)
+            replace_document(recording, place, {"points": document})
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
         unlock(lock)
 
 
-def _import_zarr() -> ModuleType:
-    try:
-        import zarr
-    except ImportError as error:
-        raise MissingExtraError("writing an archive", "archive") from error
-    return zarr
+def replace_document(
+    recording: Path,
+    place: Path,
+    arrays: Mapping[str, Mapping[str, object] | None],
+    own: Mapping[str, object] | None = None,
+) -> None:
+    """Write the ``zarr.json`` of a recording anew, at once and whole.
 
+    Args:
+        recording: its folder.
+        place: a folder of one's own in the same file system.
+        arrays: metadata of the arrays that change; None takes one out.
+        own: attributes that change.
 
-def _create_array(
-    group: "zarr.Group", name: str, data_type: str, rows: int, columns: int
-) -> tuple["zarr.Array[ArrayV3Metadata]", int]:
-    """Make an array whose chunks are equally long, so that the last one has no padding to speak of.
-
-    Returns:
-        The array and the rows of a chunk.
+    Raises:
+        NotAnArchiveError, CorruptArchiveError: the recording cannot be read.
+        OSError: there is no room, or the archive cannot be written.
     """
-    from zarr.codecs import BytesCodec
-
-    row_bytes = {"uint8": 1, "uint16": 2, "int64": 8}[data_type] * columns
-    chunks = max(1, -(-rows * row_bytes // CHUNK_BYTES))
-    chunk_rows = max(1, -(-rows // chunks))
-    made = group.create_array(
-        name,
-        shape=(rows,) if columns == 1 else (rows, columns),
-        chunks=(chunk_rows,) if columns == 1 else (chunk_rows, columns),
-        dtype=data_type,
-        compressors=None,
-        filters=None,
-        serializer=BytesCodec(endian="little"),
-        fill_value=0,
-        # A chunk of zeros is data here; the reader takes a missing chunk for damage.
-        config={"write_empty_chunks": True},
-    )
-    return made, chunk_rows
+    found, before = open_recording_document(Place(LocalStore(recording.parent), recording.name))
+    known = found["opuscule"]
+    attributes = {**(known if isinstance(known, dict) else {}), **(own or {})}
+    kept = {name: doc for name, doc in {**before, **arrays}.items() if doc is not None}
+    made = place / "zarr.json"
+    made.write_bytes(to_text(group_document(attributes, kept)))
+    sync(made)
+    made.rename(recording / "zarr.json")
+    sync(recording)
 
 
-def _write_array(
-    group: "zarr.Group", name: str, values: "array[int]", columns: int
-) -> "zarr.Array[ArrayV3Metadata]":
-    import numpy as np
+def write_array(
+    path: Path, data: bytes, columns: int, attributes: Mapping[str, object]
+) -> dict[str, object]:
+    """Write an array of bytes of one chunk; return its metadata."""
+    rows = len(data) // columns
+    tail = (columns,) if columns > 1 else ()
+    document = array_document((rows, *tail), (max(rows, 1), *tail), attributes=attributes)
+    folder = path / "c" / "0" if columns > 1 else path / "c"
+    folder.mkdir(parents=True)
+    if data:
+        (folder / "0").write_bytes(data + _native.crc32c(data).to_bytes(4, "little"))
+    (path / "zarr.json").write_bytes(to_text(document))
+    return document
 
-    data_type = {"B": "uint8", "H": "uint16", "q": "int64"}[values.typecode]
-    made, _ = _create_array(group, name, data_type, len(values) // columns, columns)
-    if values:
-        made[...] = np.frombuffer(values, data_type).reshape(made.shape)
-    return made
 
+def _write_payload(path: Path, source: Path, size: int) -> dict[str, object]:
+    """Write packets, or another file, in equal shards of equal chunks; return the metadata.
 
-def _write_payload(group: "zarr.Group", path: Path, size: int, name: str = "packets") -> None:
-    import numpy as np
-
-    made, chunk_bytes = _create_array(group, name, "uint8", size, 1)
-    with path.open("rb") as file:
-        for start in range(0, size, chunk_bytes):
-            block = np.frombuffer(file.read(chunk_bytes), "uint8")
-            made[start : start + len(block)] = block
+    Equal, so that what pads the last one is shorter than their number: a byte a chunk at most.
+    """
+    shards = max(1, -(-size // SHARD_BYTES))
+    chunks = max(1, -(-size // (CHUNK_BYTES * shards)))  # of a shard
+    chunk_bytes = max(1, -(-size // (chunks * shards)))
+    shard_bytes = chunks * chunk_bytes
+    document = array_document((size,), (shard_bytes,), inner_bytes=chunk_bytes)
+    (path / "c").mkdir(parents=True)
+    with source.open("rb") as file:
+        for shard in range(-(-size // shard_bytes)):
+            data = _native.to_shard(file.read(shard_bytes), chunk_bytes, chunks)
+            (path / "c" / str(shard)).write_bytes(data)
+    (path / "zarr.json").write_bytes(to_text(document))
+    return document
 
 
 def sync(path: Path) -> None:
@@ -224,7 +252,8 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def _sync_tree(path: Path) -> None:
+def sync_tree(path: Path) -> None:
+    """Wait until all that is in a directory is on the disk."""
     for folder, _, files in os.walk(path):
         for file in files:
             sync(Path(folder, file))

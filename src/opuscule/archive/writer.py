@@ -4,6 +4,7 @@ Theory of operation. A recording is gathered in a directory under ``.incoming`` 
 its packets in a plain file, its index in memory. When it ends, its Zarr group is written beside
 them, with chunks that fit what there is, waited for until it is on the disk, and renamed to its
 place. The rename is the moment at which it exists; before it nothing shows, after it all is there.
+Then the catalogue gets its line.
 
 A writer that was killed leaves its directory under ``.incoming``. Writers hold a shared lock on the
 archive; the next one that finds no other at work removes what is left.
@@ -19,17 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from opuscule.archive.catalogue import adopt, enter, make_entry
 from opuscule.archive.incoming import lock_archive, make_place, unlock
 from opuscule.archive.info import RecordingInfo, check_name
-from opuscule.archive.layout import IndexBuilder
+from opuscule.archive.layout import IndexBuilder, summary
 from opuscule.archive.lossless import LosslessFile
-from opuscule.archive.store import (
-    add_lossless,
-    check_metadata,
-    ensure_archive,
-    sync,
-    write_recording,
-)
+from opuscule.archive.store import check_metadata, ensure_archive, sync, write_recording
 from opuscule.errors import (
     InvalidArgumentError,
     RecordingExistsError,
@@ -46,8 +42,8 @@ __all__ = ["RecordingWriter"]
 class RecordingWriter:
     """Writes one recording; a context manager that leaves nothing behind unless it was finished.
 
-    Memory: two bytes a packet and 32 a gap, whatever the packets weigh. Disk: while it is finished
-    the packets are there twice.
+    Memory: four bytes a packet and some for each gap, whatever the packets weigh. Disk: while it is
+    finished the packets are there twice.
 
     Args:
         archive: the archive's directory; made when it is not there.
@@ -58,7 +54,7 @@ class RecordingWriter:
         InvalidArgumentError: the name is not valid.
         RecordingExistsError: there is one of that name.
         UnsupportedFormatError: its packets hold several Opus streams.
-        NotAnArchiveError, MissingExtraError, OSError: see :func:`ensure_archive`.
+        NotAnArchiveError, OSError: see :func:`ensure_archive`.
     """
 
     def __init__(self, archive: str | os.PathLike[str], name: str, form: StreamFormat) -> None:
@@ -78,7 +74,7 @@ class RecordingWriter:
         self._index = IndexBuilder()
         self._lossless: LosslessFile | None = None
         self._hash = hashlib.sha256()
-        self._lock = lock_archive(self._root)
+        self._lock = lock_archive(self._root, lambda names: adopt(self._root, names))
         self._incoming = self._root / ".incoming"
         self._place = self._incoming / name  # where nothing is, until it is made
         try:
@@ -151,6 +147,7 @@ class RecordingWriter:
         source: Mapping[str, object] | None = None,
         encoder: Mapping[str, object] | None = None,
         comments: Sequence[tuple[str, str]] = (),
+        attributes: Mapping[str, object] | None = None,
     ) -> RecordingInfo:
         """Make the recording appear, whole and durable.
 
@@ -161,6 +158,7 @@ class RecordingWriter:
             source: where it comes from, as JSON.
             encoder: what encoded it, as JSON.
             comments: the source's tags.
+            attributes: the user's own, as JSON.
 
         Raises:
             InvalidArgumentError: ``end_samples`` is out of range, or what is to be kept about it is
@@ -187,16 +185,16 @@ class RecordingWriter:
             total_samples=max(0, end_samples - form.pre_skip_samples),
             complete=complete,
             start_epoch_ms=start_epoch_ms,
-            gaps=_summary(index),
+            gaps=summary(placed.gap for placed in index.gaps),
             source=dict(source or {}),
             encoder=dict(encoder or {}),
             comments=tuple(comments),
+            attributes=dict(attributes or {}),
         )
         check_metadata(info)
         self._payload.flush()
-        write_recording(self._place / "recording", info, index, self._place / "payload")
-        if self._lossless:
-            add_lossless(self._place / "recording", self._lossless)
+        payload = self._place / "payload"
+        write_recording(self._place / "recording", info, index, payload, self._lossless)
         try:
             (self._place / "recording").rename(self._target)
         except OSError as error:
@@ -205,6 +203,7 @@ class RecordingWriter:
             raise
         sync(self._target.parent)
         self._made_archive = False
+        enter(self._root, make_entry(self.name, info))
         self._clean_up()
         return info
 
@@ -243,15 +242,6 @@ class RecordingWriter:
         self._lock = None
 
 
-def _summary(index: IndexBuilder) -> dict[str, object]:
-    counts: dict[str, dict[str, int]] = {}
-    for placed in index.gaps:
-        kind = counts.setdefault(placed.gap.kind.value, {"count": 0, "samples": 0})
-        kind["count"] += 1
-        kind["samples"] += placed.gap.duration_samples
-    return dict(counts)
-
-
 def _take_back(root: Path, lock: int | None) -> None:
     """Remove an archive that was made for a recording that did not come to be.
 
@@ -260,6 +250,6 @@ def _take_back(root: Path, lock: int | None) -> None:
     with contextlib.suppress(OSError):
         if lock is not None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if {p.name for p in root.rglob("*")} == {"recordings", "zarr.json"}:
+        if {p.name for p in root.rglob("*")} == {"catalogue.jsonl", "recordings", "zarr.json"}:
             # Out of sight first, so that nobody meets half of it.
             shutil.rmtree(root.rename(root.with_name(f".{root.name}.{os.getpid()}-gone")))

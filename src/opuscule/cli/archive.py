@@ -1,4 +1,4 @@
-"""``opuscule archive``: import and info; what reads ranges and checks them is in its own files."""
+"""``opuscule archive``: import, info, export, reindex; ranges and checks are in their own files."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -65,6 +65,51 @@ app.command()(archive_ranges.extract)
 app.command()(archive_ranges.cut)
 app.command()(archive_check.prepare)
 app.command()(archive_check.verify)
+
+
+@app.command()
+def export(
+    archive: _Archive,
+    target: Annotated[
+        str, typer.Argument(help="A folder, a new .zip file, or an URL such as s3://bucket/a.zarr.")
+    ],
+    recordings: Annotated[
+        list[str] | None, typer.Argument(help="Which of them; all if left out.")
+    ] = None,
+    json: bool = json_option,
+) -> None:
+    """Copy recordings into another archive: a folder, a zip file or an object store.
+
+    Keys and regions of object stores come from the environment, such as AWS_ACCESS_KEY_ID.
+    """
+    from opuscule.archive import export_recordings, open_archive
+
+    report = export_recordings(open_archive(archive), target, recordings or None)
+    if json:
+        emit(report)
+    else:
+        typer.echo(
+            f"{target}: {len(report.copied)} recordings copied, {report.copied_bytes / 1e6:.1f} MB;"
+            f" {len(report.there_before)} were there before"
+        )
+
+
+@app.command()
+def reindex(archive: _Archive, json: bool = json_option) -> None:
+    """Mend damaged indexes where that is possible, and write the catalogue anew."""
+    from opuscule.archive import reindex as reindex_archive
+
+    report = reindex_archive(archive)
+    if json:
+        emit(report)
+    else:
+        for line in report.mended:
+            typer.echo(f"mended: {line}")
+        for line in report.lost:
+            typer.echo(f"NOT MENDED: {line}")
+        typer.echo(f"{archive}: {report.recordings} recordings")
+    if report.lost:
+        raise typer.Exit(1)
 
 
 def _show(recording: "Recording", json: bool) -> None:

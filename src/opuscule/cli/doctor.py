@@ -17,7 +17,8 @@ __all__ = ["Finding", "doctor", "examine"]
 _EXTRAS = {
     "device": ("microphone and loudspeaker", ["sounddevice"]),
     "media": ("FLAC, MP3, other rates", ["av", "soxr"]),
-    "archive": ("writing archives", ["zarr", "numpy"]),
+    "archive": ("archives as NumPy arrays, by zarr-python", ["zarr", "numpy"]),
+    "remote": ("archives in object stores", ["obstore"]),
     "server": ("a faster event loop", ["uvloop"]),
 }
 

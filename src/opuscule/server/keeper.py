@@ -55,7 +55,6 @@ class Keeper:
 
     Raises:
         JournalError: the folder cannot be used, or another server uses it.
-        MissingExtraError: the archive's extra is not installed.
     """
 
     def __init__(self, directory: Path, on_stored: Callable[[str, Durable], None]) -> None:

@@ -83,7 +83,6 @@ class Server:
         Raises:
             ListenError: the port is in use or not allowed.
             JournalError: the folder cannot be used, or another server uses it.
-            MissingExtraError: the archive's extra is not installed.
         """
         # The port first: a server that cannot have it leaves no folder behind.
         self._listener = await listen(self._host, self._port, self._token, self._new_shell)
