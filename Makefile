@@ -28,7 +28,7 @@ test: setup
 	@sh tools/system-packages.sh
 	@$(MAKE) --no-print-directory lint
 	@echo "test: the Rust tests (about a minute and a half from nothing)"
-	@cargo test --locked --quiet --workspace --exclude opuscule-python
+	@cargo test --release --locked --quiet --workspace --exclude opuscule-python
 	@echo "test: the Python tests (about three minutes)"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
@@ -42,7 +42,7 @@ lint: setup
 	@sh tools/rust-components.sh
 	@cargo fmt --check
 	@cargo fmt --check --manifest-path fuzz/Cargo.toml
-	@cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
+	@cargo clippy --release --locked --quiet --workspace --all-targets -- -D warnings
 
 bench: setup
 	@mkdir -p out

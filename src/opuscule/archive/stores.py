@@ -168,7 +168,10 @@ class ZipStore(Store):
         try:
             self._zip = zipfile.ZipFile(path)
         except zipfile.BadZipFile as error:
-            raise NotAnArchiveError(f"{path} is no zip file: {error}") from error
+            raise NotAnArchiveError(
+                f"{path} is no archive: expected a folder that opuscule archive import made, or a "
+                "zip file of one"
+            ) from error
         self.name = str(path)
         self._names = [info.filename for info in self._zip.infolist() if not info.is_dir()]
         tops = sorted((n for n in self._names if PurePosixPath(n).name == "zarr.json"), key=len)
