@@ -31,7 +31,7 @@ test: setup
 
 test-python: lint-python
 	@echo "test: the Python tests (three to four minutes)"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 test-rust: lint-rust
 	@echo "test: the Rust tests (about a minute from nothing)"

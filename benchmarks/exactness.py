@@ -8,6 +8,7 @@ never converges is decoded from its beginning, so that all of it takes a quarter
 
 import random
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from _common import ROOT, Result, below, options, plain, report, speech
 from _sounds import sound
+from opuscule import framing
 from opuscule.archive import Recording, open_archive, prepare
 from opuscule.archive.info import suggest_name
 from opuscule.archive.writer import RecordingWriter
@@ -73,15 +75,15 @@ class Case:
 CASES = [
     Case("speech, SILK 12 kb/s", spoken(120), {"bitrate": 12_000}),
     Case("speech, hybrid 24 kb/s", spoken(120), {"bitrate": 24_000}),
-    Case("speech, CELT 64 kb/s", spoken(120), {"bitrate": 64_000, "application": "audio"}),
-    Case("music, 96 kb/s", of_files("music", 60), {"bitrate": 96_000, "application": "audio"}),
-    Case("field recordings, 64 kb/s", of_files("field", 90), {"application": "audio"}),
+    Case("speech, CELT 64 kb/s", spoken(120), {"preset": "archive"}),
+    Case("music, 96 kb/s", of_files("music", 60), {"preset": "music", "bitrate": 96_000}),
+    Case("field recordings, 64 kb/s", of_files("field", 90), {"preset": "archive"}),
     Case("tone 440 Hz, SILK 16 kb/s", tone(440, 120), {"bitrate": 16_000}),
     Case("tone 440 Hz, hybrid 24 kb/s", tone(440, 120), {"bitrate": 24_000}),
-    Case("tone 1 kHz, CELT 64 kb/s", tone(1000, 120), {"application": "audio"}),
+    Case("tone 1 kHz, CELT 64 kb/s", tone(1000, 120), {"preset": "archive"}),
     Case("sweeps, 32 kb/s", made("sweep", 60), {"bitrate": 32_000}),
     Case("noise, 24 kb/s", made("noise", 60), {"bitrate": 24_000}),
-    Case("clicks, 64 kb/s", made("clicks", 60), {"application": "audio"}),
+    Case("clicks, 64 kb/s", made("clicks", 60), {"preset": "archive"}),
     Case("silence", made("silence", 60)),
     Case("pauses with DTX, 16 kb/s", made("pauses", 60), {"bitrate": 16_000, "dtx": True}),
     Case("speech with FEC, 10 % lost", spoken(60), {"preset": "voice_lossy"}, lost=0.1),
@@ -89,7 +91,7 @@ CASES = [
     Case(
         "modes that switch",
         spoken(60),
-        {"bitrate": 12_000, "application": "audio"},
+        {"preset": "archive", "bitrate": 12_000},
         switching=(12_000, 64_000, 24_000, 96_000, 16_000),
     ),
 ]
@@ -174,7 +176,10 @@ def main() -> None:
             share = 100 * found.useless_points / found.points
             results.append(plain(f"{case.name}: points of no use", share, "%"))
             results.append(plain(f"{case.name}: decoded for 1 s", decoded_s(recording), "s"))
-            print(f"{case.name}: {results[-3].value:.0f} differ", flush=True)
+            modes = Counter(framing.inspect(p.data).mode for p in recording.packets())
+            print(
+                f"{case.name}: {results[-3].value:.0f} differ; packets: {dict(modes)}", flush=True
+            )
     report(results, arguments.json)
 
 

@@ -12,7 +12,7 @@ from opuscule.server import Keeper
 
 FORM = StreamFormat(1, 312, 16_000)
 TONE = b"\x08" + bytes(40)
-LEFT_BEHIND = 300
+LEFT_BEHIND = 120
 
 
 def packet(number: int) -> Packet:
