@@ -27,9 +27,9 @@ demo: setup
 test: setup
 	@sh tools/system-packages.sh
 	@# Compiling takes processors, and the Python tests mostly wait for real time: side by side.
-	@$(MAKE) --no-print-directory --jobs=2 test-python test-rust
+	@$(MAKE) --no-print-directory --jobs=3 lint-python test-python test-rust
 
-test-python: lint-python
+test-python:
 	@echo "test: the Python tests (three to four minutes)"
 	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 

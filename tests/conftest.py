@@ -126,3 +126,8 @@ def pulse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
     finally:
         server.terminate()
         server.wait(10)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the file that takes longest, so that nobody waits for it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_packaging.py")
