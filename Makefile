@@ -31,7 +31,7 @@ test: setup
 
 test-python:
 	@echo "test: the Python tests (three to four minutes)"
-	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	@MAKEFLAGS= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-rust: lint-rust
 	@echo "test: the Rust tests (about a minute from nothing)"
