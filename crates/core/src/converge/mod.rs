@@ -20,12 +20,13 @@
 //! time from what the sequential decoder has gone through, and a point for which none is left is
 //! said to converge never.
 
-use std::ops::Range;
+mod runner;
 
+use self::runner::{Found, Runner, Voice};
 use crate::MEDIA_RATE;
-use crate::conceal::{Concealer, Later};
+use crate::conceal::Later;
 use crate::extract::{Run, RunError, RunGap, Shape, place, split};
-use crate::opus::{Decoder, Error};
+use crate::opus::Error;
 use crate::packet;
 
 /// The depth of a point that was never seen to converge.
@@ -36,18 +37,6 @@ pub const DEPTH_UNIT: i64 = 960;
 
 /// The end of a point that is good for all that follows.
 pub const FOREVER: u16 = u16::MAX;
-
-/// Words that may differ for good in decoders that give the same samples.
-const FEW_WORDS: usize = 24;
-
-/// Packets over which samples have to be the same before the memories are compared.
-const EQUAL_PACKETS: u32 = 5;
-
-/// The same with much that stands still in both: longer, and not in silence.
-const EQUAL_PACKETS_STILL: u32 = 15;
-
-/// Loudest sample below which a packet counts as silence: 1/1024 of full scale.
-const SILENCE: f32 = 1.0 / 1024.0;
 
 /// How long before made-up sound a runner must have converged to be kept for it.
 const KEEP: i64 = 3 * MEDIA_RATE as i64 / 2;
@@ -65,41 +54,6 @@ pub struct Point {
     pub float32: u8,
     /// Up to where, in intervals behind the multiple of the interval that the point stands for.
     pub until: u16,
-}
-
-/// What a runner found.
-#[derive(Clone, Copy)]
-struct Found {
-    int16: u8,
-    float32: u8,
-    /// Media time up to which the samples were seen to be the same, or are known to be.
-    proven: i64,
-}
-
-/// A decoder on its way through the packets.
-struct Voice {
-    decoder: Decoder,
-    concealer: Concealer,
-    pcm: Vec<f32>,
-}
-
-struct Runner {
-    voice: Voice,
-    /// The points that it stands for: several when a gap holds their beginnings.
-    points: Range<usize>,
-    start: i64,
-    /// Media time behind the last samples that were not the same.
-    int16_end: i64,
-    float_end: i64,
-    equal_packets: u32,
-    loud: bool,
-    /// Words in which it differed at the last look, and what they were.
-    unlike: Vec<(usize, u128, u128)>,
-    found: Option<Found>,
-    /// Whether it went through made-up sound since that was found.
-    doubtful: bool,
-    /// Whether it gave other samples after it had converged.
-    broken: bool,
 }
 
 /// The sequential decoder with its runners.
@@ -222,19 +176,8 @@ impl Converger {
         if self.saved <= 0 {
             return Ok(());
         }
-        self.runners.push(Runner {
-            voice: Voice::new(self.shape)?,
-            points: first..due,
-            start: self.time,
-            int16_end: self.time,
-            float_end: self.time,
-            equal_packets: 0,
-            loud: false,
-            unlike: Vec::new(),
-            found: None,
-            doubtful: false,
-            broken: false,
-        });
+        self.runners
+            .push(Runner::begin(self.shape, first..due, self.time)?);
         Ok(())
     }
 
@@ -317,116 +260,4 @@ impl Converger {
 /// Whether a packet has a frame without audio: libopus makes up what stands for it.
 fn is_empty(packet: &[u8]) -> bool {
     packet::parse(packet).is_ok_and(|info| info.frames.iter().any(|frame| frame.len() <= 1))
-}
-
-impl Voice {
-    fn new(shape: Shape) -> Result<Self, Error> {
-        let mut decoder = Decoder::new(MEDIA_RATE, shape.channels, shape.complexity)?;
-        decoder.set_gain_q8(shape.gain_q8)?;
-        Ok(Self {
-            decoder,
-            concealer: Concealer::new(MEDIA_RATE, shape.complexity)?,
-            pcm: Vec::new(),
-        })
-    }
-
-    fn decode(&mut self, packet: &[u8]) -> Result<usize, Error> {
-        self.pcm.clear();
-        let samples = self.decoder.decode(packet, &mut self.pcm)?;
-        self.concealer.on_received();
-        Ok(samples)
-    }
-
-    fn fill(
-        &mut self,
-        gap: &RunGap,
-        time: i64,
-        left: usize,
-        later: &[Later<'_>],
-    ) -> Result<usize, Error> {
-        self.pcm.clear();
-        let Self {
-            decoder,
-            concealer,
-            pcm,
-        } = self;
-        let later = later.iter().copied();
-        let (samples, _) = concealer.fill(decoder, gap.missing, time, left, later, pcm)?;
-        Ok(samples)
-    }
-}
-
-impl Runner {
-    /// Notes whether the samples up to `end` are the same.
-    fn compare(&mut self, warm: &Voice, end: i64) {
-        if self.voice.pcm == warm.pcm {
-            return;
-        }
-        // libopus clips softly for int16 and remembers how: beyond full scale only equal is equal.
-        let clipped = |x: &f32| x.abs() >= 1.0;
-        let as_int16 = |x: &f32| (x * 32768.0).round_ties_even() as i32;
-        let same = warm.pcm.len() == self.voice.pcm.len()
-            && !warm.pcm.iter().any(clipped)
-            && !self.voice.pcm.iter().any(clipped)
-            && warm
-                .pcm
-                .iter()
-                .zip(&self.voice.pcm)
-                .all(|(a, b)| as_int16(a) == as_int16(b));
-        if !same {
-            self.int16_end = end;
-        }
-        self.float_end = end;
-        self.broken = self.found.is_some();
-    }
-
-    /// Compares the memories, when the samples were the same for long enough.
-    fn judge(&mut self, warm: &Voice, end: i64) {
-        if self.float_end == end {
-            self.equal_packets = 0;
-            self.unlike.clear();
-            return;
-        }
-        self.equal_packets += 1;
-        let peak = warm.pcm.iter().fold(0.0_f32, |peak, x| peak.max(x.abs()));
-        self.loud = (self.loud && self.equal_packets > 1) || peak > SILENCE;
-        if self.equal_packets < EQUAL_PACKETS || (self.found.is_some() && !self.doubtful) {
-            return;
-        }
-        let words = warm.decoder.words().iter().zip(self.voice.decoder.words());
-        let unlike: Vec<_> = words
-            .enumerate()
-            .filter(|(_, (a, b))| a != b)
-            .map(|(at, (a, b))| (at, *a, *b))
-            .collect();
-        let mut before = self.unlike.iter().peekable();
-        let moved = unlike.iter().filter(|word| {
-            while before.next_if(|old| old.0 < word.0).is_some() {}
-            before.next_if(|old| old == word).is_none()
-        });
-        let still =
-            self.loud && self.equal_packets >= EQUAL_PACKETS_STILL && moved.count() <= FEW_WORDS;
-        if unlike.len() <= FEW_WORDS || still {
-            self.confirm(end);
-        }
-        self.unlike = unlike;
-    }
-
-    /// Takes for proven that it has converged, and stayed so up to `end`.
-    fn confirm(&mut self, end: i64) {
-        let units = |end: i64| {
-            let samples = (end - self.start).max(0).cast_unsigned();
-            u8::try_from(samples.div_ceil(DEPTH_UNIT.cast_unsigned())).unwrap_or(NEVER)
-        };
-        let (int16, float32) = self.found.map_or_else(
-            || (units(self.int16_end), units(self.float_end)),
-            |found| (found.int16, found.float32),
-        );
-        self.doubtful = false;
-        self.found = (float32 < NEVER).then_some(Found {
-            int16,
-            float32,
-            proven: end,
-        });
-    }
 }
