@@ -1,6 +1,6 @@
 # Everything from a fresh machine with Python >= 3.11, Rust and a C compiler: `make demo`, `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-python test-rust lint lint-python lint-rust bench fuzz wheel clean
+.PHONY: help setup demo test lint bench fuzz wheel clean
 
 BIN := .venv/bin
 # cargo finds cmake in .venv, and is itself found where rustup puts it before a new login.
@@ -26,28 +26,18 @@ demo: setup
 
 test: setup
 	@sh tools/system-packages.sh
-	@# Compiling takes processors, and the Python tests mostly wait for real time: side by side.
-	@$(MAKE) --no-print-directory --jobs=3 lint-python test-python test-rust
-
-test-python:
-	@echo "test: the Python tests (three to four minutes)"
-	@MAKEFLAGS= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
-
-test-rust: lint-rust
-	@echo "test: the Rust tests (about a minute from nothing)"
+	@$(MAKE) --no-print-directory lint
+	@echo "test: the Rust tests (about a minute and a half from nothing)"
 	@cargo test --locked --quiet --workspace --exclude opuscule-python
+	@echo "test: the Python tests (about three minutes)"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup
-	@$(MAKE) --no-print-directory lint-python lint-rust
-
-lint-python:
 	@echo "lint: ruff, mypy and stubtest (about half a minute)"
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy $(PYTHON_DIRS)
 	@MYPYPATH=src $(BIN)/stubtest --allowlist tools/stubtest-allow.txt opuscule._native
-
-lint-rust:
 	@echo "lint: rustfmt and clippy (about a minute from nothing)"
 	@sh tools/rust-components.sh
 	@cargo fmt --check
