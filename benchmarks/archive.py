@@ -154,6 +154,7 @@ def seconds(hour: Hour, rounds: int) -> list[Result]:
 
         ways["limit"] = limit
     for name, read in peers(hour.ogg).items():
+        # The default binds each reader; mypy cannot infer a lambda with one.
         ways[name] = lambda s, read=read: timed(lambda: read(s))  # type: ignore[misc]
     took: dict[str, list[float]] = {name: [] for name in ways}
     for turn, start in enumerate([starts[0], *starts]):

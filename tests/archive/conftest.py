@@ -89,14 +89,18 @@ def write(archive: Path, name: str, audio: Speech, items: Iterator[Packet | Gap]
     return open_archive(archive)[name]
 
 
-@pytest.fixture(scope="session")
-def archive(tmp_path_factory: pytest.TempPathFactory, speech: Speech, stereo: Speech) -> Path:
-    """An archive with the recordings ``plain``, ``gappy`` and ``stereo``; not to be changed."""
-    path = tmp_path_factory.mktemp("archive") / "a.zarr"
+def write_three(path: Path, speech: Speech, stereo: Speech) -> Path:
+    """Make an archive with the recordings ``plain``, ``gappy`` and ``stereo``."""
     write(path, "plain", speech, iter(speech.packets))
     write(path, "gappy", speech, with_gaps(speech.packets, GAPS))
     write(path, "stereo", stereo, iter(stereo.packets))
     return path
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory, speech: Speech, stereo: Speech) -> Path:
+    """An archive with the recordings ``plain``, ``gappy`` and ``stereo``; not to be changed."""
+    return write_three(tmp_path_factory.mktemp("archive") / "a.zarr", speech, stereo)
 
 
 @pytest.fixture(scope="session")

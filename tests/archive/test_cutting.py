@@ -16,7 +16,7 @@ from opuscule.containers.ogg import OggReader
 from opuscule.errors import InvalidArgumentError
 from opuscule.packets import Gap, GapKind
 
-from .conftest import GAPS, Speech, with_gaps, write
+from .conftest import Speech, write, write_three
 
 RATE = 48_000
 
@@ -26,10 +26,7 @@ def recordings(
     tmp_path_factory: pytest.TempPathFactory, speech: Speech, stereo: Speech
 ) -> dict[str, Recording]:
     path = tmp_path_factory.mktemp("cut") / "a.zarr"
-    write(path, "plain", speech, iter(speech.packets))
-    write(path, "gappy", speech, with_gaps(speech.packets, GAPS))
-    write(path, "stereo", stereo, iter(stereo.packets))
-    opened = open_archive(path)
+    opened = open_archive(write_three(path, speech, stereo))
     for name in opened:
         prepare(opened[name])
     write(path, "unprepared", speech, iter(speech.packets))

@@ -6,7 +6,7 @@ import random
 from array import array
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -56,7 +56,8 @@ def loud(seconds: float) -> bytes:
 def make(
     path: Path, pcm: bytes, gaps: dict[int, tuple[int, GapKind]], **settings: object
 ) -> Recording:
-    encoder = StreamEncoder(RATE, 1, **{"preset": "voice", "dtx": False, **settings})  # type: ignore[arg-type]
+    chosen: dict[str, Any] = {"preset": "voice", "dtx": False, **settings}
+    encoder = StreamEncoder(RATE, 1, **chosen)
     with RecordingWriter(path / "a.zarr", "it", encoder.format) as writer:
         for item in with_gaps(encoder.push(pcm) + encoder.finish(), gaps):
             writer.add(item)

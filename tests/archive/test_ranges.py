@@ -16,7 +16,7 @@ from opuscule.archive.writer import RecordingWriter
 from opuscule.errors import InvalidArgumentError
 from opuscule.packets import SampleFormat
 
-from .conftest import GAPS, Speech, with_gaps, write
+from .conftest import Speech, write_three
 
 RATE = 48_000
 
@@ -25,10 +25,7 @@ RATE = 48_000
 def prepared(
     tmp_path_factory: pytest.TempPathFactory, speech: Speech, stereo: Speech
 ) -> dict[str, Recording]:
-    path = tmp_path_factory.mktemp("prepared") / "a.zarr"
-    write(path, "plain", speech, iter(speech.packets))
-    write(path, "gappy", speech, with_gaps(speech.packets, GAPS))
-    write(path, "stereo", stereo, iter(stereo.packets))
+    path = write_three(tmp_path_factory.mktemp("prepared") / "a.zarr", speech, stereo)
     opened = open_archive(path)
     for name in opened:
         prepare(opened[name])

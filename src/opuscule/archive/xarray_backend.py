@@ -190,6 +190,7 @@ class _Clock(CoordinateTransform):
     ) -> bool:
         del exclude  # there is but one dimension
         same = isinstance(other, _Clock) and self.samples == other.samples
+        # mypy does not carry what isinstance found over into the next line.
         return same and self.began_ns == other.began_ns  # type: ignore[attr-defined]
 
 
@@ -241,6 +242,7 @@ class TimeIndex(CoordinateTransformIndex):
 
     def _position(self, end: object) -> int:
         text = isinstance(end, str) and self.transform.began_ns is not None
+        # Text, as the line above tells; mypy sees an object.
         label = np.datetime64(end) if text else end  # type: ignore[call-overload]
         place = self.transform.reverse({"time": label})["time"]
         return int(np.ceil(place))
