@@ -25,7 +25,7 @@ import numpy as np
 from _common import Result, above, below, median, options, plain, ratio, report, speech
 from _rust_loop import RustProgram, program
 from opuscule.archive import Recording, open_archive, prepare
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.codec import StreamEncoder
 from opuscule.containers.ogg import OggWriter
 from opuscule.packets import Packet

@@ -21,8 +21,8 @@ from _common import ROOT, Result, below, options, plain, report, speech
 from _sounds import sound
 from opuscule import framing
 from opuscule.archive import Recording, open_archive, prepare
-from opuscule.archive.info import suggest_name
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.storage.info import suggest_name
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.codec import StreamEncoder
 from opuscule.containers.pcm import default_mix, mix, to_int16
 from opuscule.packets import Gap, GapKind, Packet

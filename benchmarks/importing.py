@@ -20,7 +20,7 @@ import numpy as np
 
 from _common import Result, above, below, in_turn, median, options, plain, ratio, report, speech
 from opuscule.archive import import_file, import_tree, open_archive
-from opuscule.archive.parallel import CHUNK_MS, LongEncoding, usable_cores
+from opuscule.archive.importing.parallel import CHUNK_MS, LongEncoding, usable_cores
 from opuscule.codec import Decoder, Encoder, StreamEncoder
 from opuscule.containers.wav import WavReader, WavWriter
 from opuscule.transcode import encode_file

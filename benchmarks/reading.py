@@ -13,7 +13,7 @@ from pathlib import Path
 from _common import Result, above, below, in_turn, median, options, plain, ratio, report, speech
 from opuscule import _native
 from opuscule.archive import Recording, SegmentDataset, open_archive, prepare
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.codec import StreamEncoder
 
 SECONDS = 600

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from opuscule import Decoder, Encoder, StreamEncoder, StreamFormat
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.containers.ogg import OggReader, OggWriter, repair
 from opuscule.errors import InvalidArgumentError, InvalidPacketError, UnsupportedFormatError
 from opuscule.packets import Gap, Packet

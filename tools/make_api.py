@@ -86,9 +86,9 @@ PAGES = {
 [the archive's format](../archive-format.md).""",
         [
             "opuscule.archive",
-            "opuscule.archive.moments",
-            "opuscule.archive.positions",
-            "opuscule.archive.writer",
+            "opuscule.archive.reading.moments",
+            "opuscule.archive.reading.positions",
+            "opuscule.archive.storage.writer",
         ],
     ),
     "levels": (

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from opuscule.archive.archive import open_archive
-from opuscule.archive.recording import Recording
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.reading.archive import open_archive
+from opuscule.archive.reading.recording import Recording
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.codec import StreamEncoder
 from opuscule.packets import Gap, GapKind, Packet, StreamFormat
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from opuscule.archive import Archive, Entry, open_archive, reindex
-from opuscule.archive import catalogue as catalogue_module
-from opuscule.archive.catalogue import CATALOGUE, append, line, parse, remove
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.storage import catalogue as catalogue_module
+from opuscule.archive.storage.catalogue import CATALOGUE, append, line, parse, remove
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.errors import CorruptArchiveError
 from opuscule.packets import Packet, StreamFormat
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from opuscule.archive import Recording, cut, open_archive, prepare
-from opuscule.archive.sequential import SequentialDecoder
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.reading.sequential import SequentialDecoder
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.containers.ogg import OggReader
 from opuscule.errors import InvalidArgumentError
 from opuscule.packets import Gap, GapKind

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import zarr
 
-from opuscule.archive import Damage, Recording, open_archive, prepare, reindex, store, verify
-from opuscule.archive.catalogue import CATALOGUE
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive import Damage, Recording, open_archive, prepare, reindex, verify
+from opuscule.archive.storage import store
+from opuscule.archive.storage.catalogue import CATALOGUE
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.codec import StreamEncoder
 from opuscule.errors import ArchiveError, CorruptArchiveError, InvalidArgumentError
 from opuscule.packets import Gap, GapKind, Packet

@@ -4,10 +4,10 @@ import json
 import re
 from pathlib import Path
 
-from opuscule.archive import catalogue, store
-from opuscule.archive.documents import checksum
-from opuscule.archive.info import ARCHIVE_FORMAT, VERSION, RecordingInfo, check_attributes
 from opuscule.archive.layout import GAP_CODES, IndexBuilder
+from opuscule.archive.storage import catalogue, store
+from opuscule.archive.storage.documents import checksum
+from opuscule.archive.storage.info import ARCHIVE_FORMAT, VERSION, RecordingInfo, check_attributes
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "archive-format.md").read_text()
 

@@ -9,9 +9,9 @@ import av
 import numpy as np
 import pytest
 
-from opuscule.archive.archive import open_archive
-from opuscule.archive.importer import import_file
-from opuscule.archive.verify import verify
+from opuscule.archive.importing.importer import import_file
+from opuscule.archive.reading.archive import open_archive
+from opuscule.archive.upkeep.verify import verify
 from opuscule.containers.ogg import OggWriter
 from opuscule.errors import (
     FormatError,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opuscule.archive.lossless import Lossless, LosslessFile, read_lossless, write_lossless
+from opuscule.archive.storage.lossless import Lossless, LosslessFile, read_lossless, write_lossless
 from opuscule.containers.wav import WavReader
 from opuscule.errors import CorruptArchiveError, InvalidArgumentError, UnsupportedFormatError
 

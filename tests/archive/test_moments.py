@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opuscule.archive.moments import moment_to_sample, seconds_to_sample
+from opuscule.archive.reading.moments import moment_to_sample, seconds_to_sample
 from opuscule.errors import InvalidArgumentError
 
 

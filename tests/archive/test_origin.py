@@ -10,8 +10,8 @@ import av
 import pytest
 from typer.testing import CliRunner
 
-from opuscule.archive.archive import open_archive
-from opuscule.archive.importer import import_file
+from opuscule.archive.importing.importer import import_file
+from opuscule.archive.reading.archive import open_archive
 from opuscule.cli.archive import app
 from opuscule.containers.metadata import read_wav_metadata
 from opuscule.containers.ogg import OggWriter

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opuscule.archive.importer import import_file
-from opuscule.archive.parallel import LongEncoding
+from opuscule.archive.importing.importer import import_file
+from opuscule.archive.importing.parallel import LongEncoding
 from opuscule.codec import Decoder, StreamEncoder
 from opuscule.containers.pcm import PcmReader, SampleFormat
 

@@ -13,11 +13,11 @@ import pytest
 import zarr
 
 from opuscule.archive import Recording, open_archive, prepare
-from opuscule.archive.documents import open_recording_document
-from opuscule.archive.points import SyncPoints
-from opuscule.archive.store import replace_document
-from opuscule.archive.stores import LocalStore, Place
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.storage.documents import open_recording_document
+from opuscule.archive.storage.points import SyncPoints
+from opuscule.archive.storage.store import replace_document
+from opuscule.archive.storage.stores import LocalStore, Place
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.codec import StreamEncoder
 from opuscule.errors import CorruptArchiveError
 from opuscule.packets import Gap, GapKind

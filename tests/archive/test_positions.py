@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opuscule.archive.info import RecordingInfo
-from opuscule.archive.positions import Positions
+from opuscule.archive.reading.positions import Positions
+from opuscule.archive.storage.info import RecordingInfo
 from opuscule.errors import InvalidArgumentError
 
 RATES = st.sampled_from([8000, 11_025, 22_050, 44_100, 48_000, 88_200, 96_000, 192_000, 384_000])

@@ -11,8 +11,8 @@ import pytest
 import soxr
 
 from opuscule.archive import Recording, open_archive, prepare
-from opuscule.archive.streaming import Mode
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.reading.streaming import Mode
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.errors import InvalidArgumentError
 from opuscule.packets import SampleFormat
 

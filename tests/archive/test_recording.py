@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pytest
 
 from opuscule import _native
-from opuscule.archive import recording as recording_module
-from opuscule.archive.archive import open_archive
-from opuscule.archive.recording import Recording
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.reading import recording as recording_module
+from opuscule.archive.reading.archive import open_archive
+from opuscule.archive.reading.recording import Recording
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.codec import StreamEncoder
 from opuscule.errors import CorruptArchiveError, InvalidArgumentError
 from opuscule.packets import Gap, GapKind, Packet

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from opuscule.archive.archive import open_archive
-from opuscule.archive.importer import import_file
-from opuscule.archive.lossless import Lossless, read_lossless
-from opuscule.archive.positions import Positions
-from opuscule.archive.recording import Recording
-from opuscule.archive.verify import verify
+from opuscule.archive.importing.importer import import_file
+from opuscule.archive.reading.archive import open_archive
+from opuscule.archive.reading.positions import Positions
+from opuscule.archive.reading.recording import Recording
+from opuscule.archive.storage.lossless import Lossless, read_lossless
+from opuscule.archive.upkeep.verify import verify
 from opuscule.cli.archive import app
 from opuscule.errors import InvalidArgumentError, UnsupportedFormatError
 

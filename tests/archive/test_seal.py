@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opuscule.archive.archive import open_archive
-from opuscule.archive.seal import seal
-from opuscule.archive.verify import verify
+from opuscule.archive.importing.seal import seal
+from opuscule.archive.reading.archive import open_archive
+from opuscule.archive.upkeep.verify import verify
 from opuscule.errors import RecordingExistsError
 from opuscule.journal import Journal, JournalPacket
 from opuscule.packets import Gap, GapKind, Packet, StreamFormat

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import zarr
 
-from opuscule.archive import store
-from opuscule.archive.archive import open_archive
-from opuscule.archive.documents import checksum, read_document
-from opuscule.archive.local import StoredArray
-from opuscule.archive.prepare import prepare
-from opuscule.archive.stores import LocalStore, Place
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.reading.archive import open_archive
+from opuscule.archive.storage import store
+from opuscule.archive.storage.documents import checksum, read_document
+from opuscule.archive.storage.local import StoredArray
+from opuscule.archive.storage.stores import LocalStore, Place
+from opuscule.archive.storage.writer import RecordingWriter
+from opuscule.archive.upkeep.prepare import prepare
 from opuscule.errors import (
     CorruptArchiveError,
     InvalidArgumentError,
@@ -154,7 +154,7 @@ def test_reading_and_writing_import_neither_zarr_nor_numpy(archive: Path, tmp_pa
         "import sys\n"
         "sys.modules['zarr'] = sys.modules['numpy'] = None\n"
         "from opuscule.archive import open_archive, prepare, verify\n"
-        "from opuscule.archive.writer import RecordingWriter\n"
+        "from opuscule.archive.storage.writer import RecordingWriter\n"
         "recording = open_archive(sys.argv[1])['gappy']\n"
         "assert recording.extract(0, 48000).shape == (48000, 1)\n"
         "assert verify(recording, ranges=2).ok\n"
@@ -240,7 +240,7 @@ def test_what_a_reader_would_not_take_is_not_written(
 
 KILLED = """
 import sys
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.packets import Packet, StreamFormat
 for number in range(1000):
     with RecordingWriter(sys.argv[1], f"r{number}", StreamFormat(1, 0, 48000)) as writer:

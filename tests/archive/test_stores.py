@@ -14,8 +14,8 @@ import pytest
 from obstore.store import MemoryStore as ObstoreMemory
 
 from opuscule.archive import export_recordings, open_archive, prepare, verify
-from opuscule.archive.stores import LocalStore, MemoryStore, Store, ZipStore, open_store
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.storage.stores import LocalStore, MemoryStore, Store, ZipStore, open_store
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.errors import (
     ArchiveError,
     CorruptArchiveError,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from opuscule.archive import open_archive
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.packets import Packet, StreamFormat
 
 from .conftest import Speech, write

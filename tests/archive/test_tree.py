@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opuscule.archive import FileOutcome, import_file, import_tree, open_archive
-from opuscule.archive.sources import KnownSources, file_mark, look_at
+from opuscule.archive.importing.sources import KnownSources, file_mark, look_at
 from opuscule.errors import InvalidArgumentError, NotAnArchiveError
 
 from .conftest import voice_like

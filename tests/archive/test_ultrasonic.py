@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soxr
 
-from opuscule.archive.ultrasonic import UltrasonicLevel, measure_ultrasonic
+from opuscule.archive.importing.ultrasonic import UltrasonicLevel, measure_ultrasonic
 from opuscule.containers.media import open_native
 from opuscule.containers.wav import WavReader
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from opuscule.archive.archive import open_archive
-from opuscule.archive.documents import checksum
-from opuscule.archive.recording import Recording
-from opuscule.archive.verify import verify
+from opuscule.archive.reading.archive import open_archive
+from opuscule.archive.reading.recording import Recording
+from opuscule.archive.storage.documents import checksum
+from opuscule.archive.upkeep.verify import verify
 from opuscule.errors import CorruptArchiveError
 
 from .conftest import GAPS, Speech, with_gaps, write

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from opuscule.archive import Recording, open_archive
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.errors import InvalidArgumentError, RecordingNotFoundError
 
 from .conftest import Speech

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from opuscule.archive import open_archive
-from opuscule.archive.writer import RecordingWriter
+from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.codec import StreamEncoder
 
 from .conftest import Shell, read_wav

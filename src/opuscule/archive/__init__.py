@@ -3,24 +3,24 @@
 Neither reading nor writing needs zarr or NumPy; object stores need the extra ``remote``.
 """
 
-from opuscule.archive.archive import Archive, open_archive
-from opuscule.archive.catalogue import Entry
-from opuscule.archive.contents import Damage
-from opuscule.archive.cutting import CutReport, cut
-from opuscule.archive.export import ExportReport, export_recordings
-from opuscule.archive.importer import ImportResult, import_file
-from opuscule.archive.info import RecordingInfo
-from opuscule.archive.lossless import Lossless, read_lossless
-from opuscule.archive.manifest import BulkProgress, FileOutcome, ImportOptions, TreeReport
-from opuscule.archive.positions import Positions
-from opuscule.archive.prepare import PrepareReport, prepare
-from opuscule.archive.recording import Recording
-from opuscule.archive.reindex import ReindexReport, reindex
-from opuscule.archive.seal import seal
-from opuscule.archive.segments import Segment, SegmentDataset
-from opuscule.archive.sources import SourceFile
-from opuscule.archive.tree import import_tree
-from opuscule.archive.verify import VerifyReport, verify
+from opuscule.archive.importing.importer import ImportResult, import_file
+from opuscule.archive.importing.manifest import BulkProgress, FileOutcome, ImportOptions, TreeReport
+from opuscule.archive.importing.seal import seal
+from opuscule.archive.importing.sources import SourceFile
+from opuscule.archive.importing.tree import import_tree
+from opuscule.archive.reading.archive import Archive, open_archive
+from opuscule.archive.reading.contents import Damage
+from opuscule.archive.reading.cutting import CutReport, cut
+from opuscule.archive.reading.positions import Positions
+from opuscule.archive.reading.recording import Recording
+from opuscule.archive.reading.segments import Segment, SegmentDataset
+from opuscule.archive.storage.catalogue import Entry
+from opuscule.archive.storage.info import RecordingInfo
+from opuscule.archive.storage.lossless import Lossless, read_lossless
+from opuscule.archive.upkeep.export import ExportReport, export_recordings
+from opuscule.archive.upkeep.prepare import PrepareReport, prepare
+from opuscule.archive.upkeep.reindex import ReindexReport, reindex
+from opuscule.archive.upkeep.verify import VerifyReport, verify
 
 __all__ = [
     "Archive",

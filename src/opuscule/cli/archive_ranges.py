@@ -11,8 +11,8 @@ from opuscule.cli.output import clock_time, emit, json_option
 
 if TYPE_CHECKING:
     from opuscule.archive import Recording
-    from opuscule.archive.moments import Seconds
-    from opuscule.archive.streaming import Mode
+    from opuscule.archive.reading.moments import Seconds
+    from opuscule.archive.reading.streaming import Mode
     from opuscule.codec import Pcm
 
 __all__ = ["cut", "extract"]
@@ -167,7 +167,7 @@ def _ranges(
 
 
 def _seconds(text: str) -> tuple["Seconds", "Seconds | None"]:
-    from opuscule.archive.moments import exact_seconds
+    from opuscule.archive.reading.moments import exact_seconds
 
     first, last = _two(text, "--seconds")
     if last.startswith("+"):
@@ -176,7 +176,7 @@ def _seconds(text: str) -> tuple["Seconds", "Seconds | None"]:
 
 
 def _moments(text: str) -> tuple[datetime, datetime]:
-    from opuscule.archive.moments import exact_seconds
+    from opuscule.archive.reading.moments import exact_seconds
 
     first, last = _two(text, "--at")
     try:

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from opuscule.archive.seal import seal
-from opuscule.archive.store import ensure_archive
+from opuscule.archive.importing.seal import seal
+from opuscule.archive.storage.store import ensure_archive
 from opuscule.errors import ArchiveError, InvalidArgumentError, JournalError
 from opuscule.journal import Durable, Journal
 from opuscule.packets import Packet, StreamFormat

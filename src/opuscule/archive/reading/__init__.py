@@ -1,0 +1,1 @@
+"""Recordings opened, and any part of them decoded, cut or given to other libraries."""

@@ -1,0 +1,1 @@
+"""How an archive lies in a store: groups, arrays, indexes and the catalogue, read and written."""

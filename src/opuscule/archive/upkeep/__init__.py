@@ -1,0 +1,1 @@
+"""What is done to an archive once it is there: prepared, verified, mended, copied, tidied."""

@@ -1,0 +1,268 @@
+"""Recordings copied, object by object, into a folder, a zip file or an object store.
+
+A recording's ``zarr.json`` is written last, or the whole is renamed into its place, so that a
+reader of the copy meets a recording whole or not at all; the catalogue comes after that.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opuscule.archive.reading.archive import Archive, open_archive
+from opuscule.archive.storage import catalogue
+from opuscule.archive.storage.documents import open_recording_document, to_text
+from opuscule.archive.storage.incoming import lock_archive, make_place, unlock
+from opuscule.archive.storage.info import ARCHIVE_FORMAT, VERSION
+from opuscule.archive.storage.local import StoredArray
+from opuscule.archive.storage.store import ensure_archive, sync_tree
+from opuscule.archive.storage.stores import MemoryStore, Place, RemoteStore, open_store
+from opuscule.errors import (
+    InvalidArgumentError,
+    NotAnArchiveError,
+    RecordingExistsError,
+    RecordingNotFoundError,
+)
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+__all__ = ["ExportReport", "export_recordings"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What was copied."""
+
+    copied: tuple[str, ...]
+    """Names of the recordings that were."""
+    there_before: tuple[str, ...]
+    """Names of those that the target had already, the same."""
+    copied_bytes: int
+    """Bytes of all objects together."""
+
+
+def export_recordings(
+    archive: Archive,
+    target: "str | os.PathLike[str] | ObjectStore",
+    names: Iterable[str] | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> ExportReport:
+    """Copy recordings, with their sync points, into another archive, which is made if need be.
+
+    Interrupted, it leaves whole recordings only, of a zip file nothing; a second run continues.
+    Memory: a shard, 16 MiB at most.
+
+    Args:
+        archive: where they are.
+        target: a folder; a name that ends with ``.zip``, which must not exist; an URL; a store of
+            obstore.
+        names: of which recordings; None for all.
+        progress: is told how many are done, and of how many.
+        options: for an URL, those of :func:`obstore.store.from_url`.
+
+    Raises:
+        RecordingNotFoundError: there is none of a name.
+        RecordingExistsError: the target has another recording of that name, or is a file.
+        NotAnArchiveError: something else is there.
+        CorruptArchiveError: a recording is damaged.
+        MissingExtraError: obstore is needed and not installed.
+        OSError: a store cannot be read or written.
+    """
+    chosen = sorted(set(archive if names is None else names))
+    for name in chosen:
+        if name not in archive:
+            raise RecordingNotFoundError(f"{archive.store.name} has no recording {name!r}")
+    copied, same, size = list[str](), list[str](), 0
+    with _open_sink(target, options) as sink:
+        for number, name in enumerate(chosen):
+            place = Place(archive.store, f"recordings/{name}")
+            if sink.has(place):
+                same.append(name)
+            else:
+                entry = catalogue.read_entry(place)
+                assert entry is not None  # noqa: S101 - its name was found in an archive
+                size += sink.add(entry, _objects(place))
+                copied.append(name)
+            if progress:
+                progress(number + 1, len(chosen))
+    return ExportReport(tuple(copied), tuple(same), size)
+
+
+def _objects(place: Place) -> Iterator[tuple[str, bytes]]:
+    """Read all objects of a recording, by their names in it; its ``zarr.json`` comes last."""
+    text = (place / "zarr.json").read()
+    # What these bytes say, and not what has become of them by now.
+    snapshot = Place(MemoryStore({f"{place.name}/zarr.json": text}), place.name)
+    _, arrays = open_recording_document(snapshot)
+    for name, document in arrays.items():
+        yield f"{name}/zarr.json", to_text(document)
+        for key in StoredArray(place / name, document).objects():
+            yield key.key.removeprefix(place.key + "/"), key.read()
+    yield "zarr.json", text
+
+
+class _Sink(ABC):
+    """An archive that is written to."""
+
+    archive: Archive | None = None
+    """What is there already."""
+
+    def has(self, place: Place) -> bool:
+        """Tell whether it has a recording already.
+
+        Raises:
+            RecordingExistsError: it has another one of that name.
+        """
+        if self.archive is None:
+            return False
+        try:
+            there = self.archive[place.name].info
+        except RecordingNotFoundError:
+            return False
+        attributes, _ = open_recording_document(place)
+        own = attributes["opuscule"]
+        mine = {**there.to_own()}
+        if isinstance(own, dict) and all(own.get(key) == mine[key] for key in mine):
+            return True
+        raise RecordingExistsError(
+            f"{self.archive.store.name} has another recording {place.name!r}; remove it first or "
+            "choose another target"
+        )
+
+    @abstractmethod
+    def add(self, entry: catalogue.Entry, objects: Iterator[tuple[str, bytes]]) -> int:
+        """Write a recording; return how many bytes."""
+
+
+class _FolderSink(_Sink):
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.archive = open_archive(root)
+
+    def add(self, entry: catalogue.Entry, objects: Iterator[tuple[str, bytes]]) -> int:
+        size = 0
+        place = make_place(self._root / ".incoming", entry.name)
+        try:
+            made = place / "recording"
+            for name, data in objects:
+                path = made / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+                size += len(data)
+            sync_tree(made)
+            made.rename(self._root / "recordings" / entry.name)
+            catalogue.enter(self._root, entry)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+        return size
+
+
+class _ZipSink(_Sink):
+    def __init__(self, file: zipfile.ZipFile) -> None:
+        self._file = file
+        self._lines: list[bytes] = []
+        for name, data in _root_objects():
+            file.writestr(name, data)
+
+    def add(self, entry: catalogue.Entry, objects: Iterator[tuple[str, bytes]]) -> int:
+        size = 0
+        for name, data in objects:
+            self._file.writestr(f"recordings/{entry.name}/{name}", data)
+            size += len(data)
+        self._lines.append(catalogue.line(entry))
+        return size
+
+    def finish(self) -> None:
+        self._file.writestr(catalogue.CATALOGUE, b"".join(self._lines))
+
+
+class _RemoteSink(_Sink):
+    def __init__(self, store: RemoteStore) -> None:
+        self._store = store
+        try:
+            self.archive = open_archive(store)
+            self._entries = dict(self.archive.catalogue())
+        except NotAnArchiveError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            self._entries = {}
+            for name, data in _root_objects():
+                store.write(name, data)
+
+    def add(self, entry: catalogue.Entry, objects: Iterator[tuple[str, bytes]]) -> int:
+        size = 0
+        for name, data in objects:
+            self._store.write(f"recordings/{entry.name}/{name}", data)
+            size += len(data)
+        self._entries[entry.name] = entry
+        return size
+
+    def finish(self) -> None:
+        lines = (catalogue.line(entry) for _, entry in sorted(self._entries.items()))
+        self._store.write(catalogue.CATALOGUE, b"".join(lines))
+
+
+def _root_objects() -> Iterator[tuple[str, bytes]]:
+    group = {"zarr_format": 3, "node_type": "group"}
+    attributes = {"opuscule": {"format": ARCHIVE_FORMAT, "version": VERSION}}
+    yield "recordings/zarr.json", to_text({**group, "attributes": {}})
+    yield "zarr.json", to_text({**group, "attributes": attributes})
+
+
+@contextlib.contextmanager
+def _open_sink(target: Any, options: dict[str, Any]) -> Iterator[_Sink]:
+    if isinstance(target, str | os.PathLike) and "://" not in str(target):
+        if options:
+            raise InvalidArgumentError(f"{sorted(options)} are options for an URL; got {target}")
+        path = Path(target)
+        if path.suffix.lower() == ".zip":
+            with _new_zip(path) as file:
+                into = _ZipSink(file)
+                yield into
+                into.finish()
+            return
+        root = ensure_archive(path)
+        lock = lock_archive(root, lambda names: catalogue.adopt(root, names))
+        try:
+            yield _FolderSink(root)
+        finally:
+            with contextlib.suppress(OSError):  # others may be at work in it
+                (root / ".incoming").rmdir()
+            unlock(lock)
+        return
+    store = open_store(target, **options)
+    if not isinstance(store, RemoteStore):
+        raise InvalidArgumentError(f"{target!r} cannot be written; expected a folder, zip or URL")
+    remote = _RemoteSink(store)
+    try:
+        yield remote
+    finally:
+        remote.finish()  # what was copied is there, and to be found, whatever came after
+
+
+@contextlib.contextmanager
+def _new_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Write a zip file, which is there when all of it is."""
+    if path.exists():
+        raise RecordingExistsError(f"{path} is there; a zip file is written once: choose another")
+    handle, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as raw:
+            # Stored: the packets are dense already, and so a range of them can be read.
+            with zipfile.ZipFile(raw, "w", zipfile.ZIP_STORED) as file:
+                yield file
+            raw.flush()
+            os.fsync(raw.fileno())
+        Path(made).chmod(0o644)
+        Path(made).rename(path)
+    finally:
+        Path(made).unlink(missing_ok=True)
