@@ -1,1 +1,3 @@
 """Files, folders and journals made recordings."""
+
+__all__: list[str] = []
