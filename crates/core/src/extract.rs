@@ -94,7 +94,7 @@ pub fn decode_run<T: Sample>(run: Run<'_>, wanted: Wanted) -> Result<Vec<T>, Run
     } = wanted.shape;
     let mut decoder = Decoder::new(MEDIA_RATE, channels, complexity)?;
     decoder.set_gain_q8(gain_q8)?;
-    let mut concealer = Concealer::new(MEDIA_RATE, complexity)?;
+    let mut concealer = Concealer::new(complexity);
     let mut window = Window::<T>::new(wanted);
     let mut gaps = run.gaps.iter().peekable();
     let mut time = 0_i64;

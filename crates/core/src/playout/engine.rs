@@ -58,7 +58,7 @@ impl<T: Sample> Playout<T> {
         }
         let scale = i64::from(MEDIA_RATE / config.rate);
         Ok(Self {
-            concealer: Concealer::new(config.rate, config.complexity)?,
+            concealer: Concealer::new(config.complexity),
             pending: Pending::new(decoder.channels(), scale),
             delay: Delay::fixed(config.target_delay_ms),
             buffer: Buffer::default(),
