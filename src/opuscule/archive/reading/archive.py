@@ -1,4 +1,8 @@
-"""An archive opened for reading."""
+"""An archive opened for reading.
+
+The catalogue is imported where it is read: a process that reads one second of one recording does
+not, and msgspec takes milliseconds to import.
+"""
 
 import fnmatch
 import logging
@@ -8,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opuscule.archive.reading.recording import Recording
-from opuscule.archive.storage.catalogue import CATALOGUE, Entry, parse, read_entry
 from opuscule.archive.storage.incoming import left_names
 from opuscule.archive.storage.info import is_name
 from opuscule.archive.storage.store import check_archive
@@ -22,6 +25,8 @@ from opuscule.errors import (
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
+
+    from opuscule.archive.storage.catalogue import Entry
 
 __all__ = ["Archive", "open_archive"]
 
@@ -113,7 +118,7 @@ class Archive(Collection[str]):
             return (self.store.path / "recordings" / name / "zarr.json").is_file()
         return name in self.catalogue()
 
-    def catalogue(self) -> Mapping[str, Entry]:
+    def catalogue(self) -> "Mapping[str, Entry]":
         """Return what the catalogue says of each recording, by name.
 
         Where it is missing or damaged, the recordings are asked one by one, and a warning is
@@ -125,6 +130,8 @@ class Archive(Collection[str]):
         if isinstance(self.store, LocalStore):
             return self._local_catalogue(self.store)
         if self._entries is None:
+            from opuscule.archive.storage.catalogue import CATALOGUE, parse
+
             try:
                 entries: dict[str, Entry] = {}
                 parse(self.store.read(CATALOGUE), entries)
@@ -145,7 +152,7 @@ class Archive(Collection[str]):
         start_epoch_ms: int | None = None,
         stop_epoch_ms: int | None = None,
         attributes: Mapping[str, object] | None = None,
-    ) -> Iterator[Entry]:
+    ) -> "Iterator[Entry]":
         """Search the catalogue; what is left as it is does not restrict.
 
         Args:
@@ -178,8 +185,10 @@ class Archive(Collection[str]):
             ):
                 yield entry
 
-    def _local_catalogue(self, store: LocalStore) -> Mapping[str, Entry]:
+    def _local_catalogue(self, store: LocalStore) -> "Mapping[str, Entry]":
         """Read what is new of the catalogue, and what was not yet entered."""
+        from opuscule.archive.storage.catalogue import CATALOGUE, parse
+
         try:
             status = (store.path / CATALOGUE).stat()
             seen = (status.st_ino, status.st_mtime_ns, status.st_size)
@@ -201,7 +210,7 @@ class Archive(Collection[str]):
             return self._entries or {}
         return {**(self._entries or {}), **self._read(late)}
 
-    def _listed(self, error: Exception) -> dict[str, Entry]:
+    def _listed(self, error: Exception) -> "dict[str, Entry]":
         if not self._told:
             self._told = True
             _log.warning(
@@ -212,7 +221,9 @@ class Archive(Collection[str]):
             )
         return self._read(self.store.names("recordings"))
 
-    def _read(self, names: list[str]) -> dict[str, Entry]:
+    def _read(self, names: list[str]) -> "dict[str, Entry]":
+        from opuscule.archive.storage.catalogue import Entry, read_entry
+
         found = {}
         for name in names:
             try:

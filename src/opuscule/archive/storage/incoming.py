@@ -2,9 +2,7 @@
 
 import contextlib
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,17 +11,26 @@ from opuscule.errors import ArchiveError
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["left_names", "lock_archive", "make_place", "unlock"]
+__all__ = ["left_names", "lock_archive", "make_place", "remove", "unlock"]
 
 
 def make_place(incoming: Path, name: str) -> Path:
     """Make a directory of one's own under ``incoming``, which is made if need be."""
+    import tempfile  # for writers alone, as shutil below
+
     for _ in range(100):
         incoming.mkdir(exist_ok=True)
         # Another writer that ends at this moment may remove the empty directory.
         with contextlib.suppress(FileNotFoundError):
             return Path(tempfile.mkdtemp(prefix=f"{name}.", dir=incoming))
     raise ArchiveError(f"{incoming} is removed again and again; what else is using the archive?")
+
+
+def remove(place: Path) -> None:
+    """Remove a directory and what is in it, as far as that can be done."""
+    import shutil
+
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def left_names(root: Path) -> list[str]:
@@ -48,7 +55,7 @@ def lock_archive(root: Path, adopt: Callable[[list[str]], None] | None = None) -
             if (root / ".incoming").exists():
                 if adopt is not None:
                     adopt(left_names(root))
-                shutil.rmtree(root / ".incoming", ignore_errors=True)
+                remove(root / ".incoming")
         fcntl.flock(handle, fcntl.LOCK_SH)
     except OSError:
         os.close(handle)

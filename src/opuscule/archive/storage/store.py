@@ -6,7 +6,6 @@ either nothing to be seen or all of it.
 """
 
 import os
-import shutil
 import struct
 import threading
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from opuscule.archive.storage.documents import (
     read_document,
     to_text,
 )
-from opuscule.archive.storage.incoming import lock_archive, make_place, unlock
+from opuscule.archive.storage.incoming import lock_archive, make_place, remove, unlock
 from opuscule.archive.storage.info import ARCHIVE_FORMAT, VERSION, RecordingInfo, check_attributes
 from opuscule.archive.storage.lossless import LosslessFile
 from opuscule.archive.storage.stores import LocalStore, Place
@@ -94,7 +93,7 @@ def ensure_archive(path: str | os.PathLike[str]) -> Path:
                 raise
         sync(root.parent)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        remove(made)
     return root
 
 
@@ -175,7 +174,7 @@ def write_points(
             sync(recording)
             replace_document(recording, place, {"points": document})
         finally:
-            shutil.rmtree(place, ignore_errors=True)
+            remove(place)
     finally:
         unlock(lock)
 
