@@ -45,7 +45,7 @@ pub const FOREVER: u16 = u16::MAX;
 const KEEP: i64 = 3 * MEDIA_RATE as i64 / 2;
 
 /// How many runners that have not converged go on at a time.
-const MAX_RUNNERS: usize = 5;
+const MAX_RUNNERS: usize = 4;
 
 /// What is known of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
