@@ -10,6 +10,7 @@ import typer
 from opuscule.cli import archive_check, archive_ranges
 from opuscule.cli.archive_import import import_
 from opuscule.cli.output import (
+    ArchivePlace,
     clock_time,
     emit,
     json_option,
@@ -38,7 +39,7 @@ app.command("import")(import_)
 
 @app.command()
 def info(
-    archive: _Archive,
+    archive: ArchivePlace,
     recording: Annotated[str | None, typer.Argument(help="One of its recordings.")] = None,
     json: bool = json_option,
 ) -> None:
@@ -69,7 +70,7 @@ app.command()(archive_check.verify)
 
 @app.command()
 def export(
-    archive: _Archive,
+    archive: ArchivePlace,
     target: Annotated[
         str, typer.Argument(help="A folder, a new .zip file, or an URL such as s3://bucket/a.zarr.")
     ],

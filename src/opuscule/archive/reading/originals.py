@@ -7,9 +7,10 @@ range has to be decoded, so that every range is exact and near.
 import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from functools import cached_property
 
-from opuscule.archive.reading.moments import Seconds, seconds_to_sample
+from opuscule.archive.reading.moments import Seconds, moment_to_sample, seconds_to_sample
 from opuscule.archive.reading.streaming import pick
 from opuscule.archive.storage.local import StoredArray
 from opuscule.archive.storage.lossless import Lossless, read_lossless
@@ -19,6 +20,9 @@ from opuscule.packets import SampleFormat
 
 __all__ = ["Original"]
 
+_HEAD_BYTES = 42
+"""What a decoder has to know: the marker and STREAMINFO (RFC 9639 §8.2)."""
+
 
 class Original:
     """The file that a recording was made of, sample for sample; see :attr:`Recording.lossless`.
@@ -26,6 +30,7 @@ class Original:
     Args:
         name: of the recording.
         known: what is known of it.
+        start_epoch_ms: when it began, in milliseconds since 1970 UTC, where known.
         open_array: opens one of the recording's arrays.
 
     Raises:
@@ -33,12 +38,17 @@ class Original:
     """
 
     def __init__(
-        self, name: str, known: Lossless, open_array: Callable[[str], StoredArray]
+        self,
+        name: str,
+        known: Lossless,
+        start_epoch_ms: int | None,
+        open_array: Callable[[str], StoredArray],
     ) -> None:
         self.name = name
         """The recording's name."""
         self.known = known
         """What is known of it, the FLAC file's SHA-256 for one."""
+        self._start_epoch_ms = start_epoch_ms
         self._flac, self._stored_lengths = open_array("lossless"), open_array("lossless_lengths")
 
     @property
@@ -149,15 +159,19 @@ class Original:
             InvalidArgumentError: they are no numbers, or the range is empty or not within the
                 original.
         """
-        first = seconds_to_sample(start, self.rate)
         last = self.total_samples if stop is None else seconds_to_sample(stop, self.rate)
-        if not 0 <= first < last <= self.total_samples:
-            raise InvalidArgumentError(
-                f"{start} s to {stop} s (samples {first} to {last} at {self.rate} Hz) of the "
-                f"original of {self.name!r} are wanted; give a range that is not empty within 0 to "
-                f"{self.total_samples}"
-            )
-        return first, last
+        return self._checked(seconds_to_sample(start, self.rate), last, f"{start} s to {stop} s")
+
+    def moments_range(self, start: datetime, stop: datetime) -> tuple[int, int]:
+        """Tell the range between two moments; as :meth:`Recording.moments_range`.
+
+        Raises:
+            InvalidArgumentError: a moment has no zone, the recording's beginning is not known, or
+                the range is empty or not within the original.
+        """
+        first = moment_to_sample(start, self._start_epoch_ms, self.rate)
+        last = moment_to_sample(stop, self._start_epoch_ms, self.rate)
+        return self._checked(first, last, f"{start.isoformat()} to {stop.isoformat()}")
 
     def blocks(
         self,
@@ -188,6 +202,15 @@ class Original:
             for at in range(start_sample, stop, block_samples)
         )
 
+    def _checked(self, first: int, last: int, wanted: str) -> tuple[int, int]:
+        if not 0 <= first < last <= self.total_samples:
+            raise InvalidArgumentError(
+                f"{wanted} (samples {first} to {last} at {self.rate} Hz) of the original of "
+                f"{self.name!r} are wanted; give a range that is not empty within 0 to "
+                f"{self.total_samples}"
+            )
+        return first, last
+
     def check(self) -> None:
         """Check what reading a range does not need: the whole list of frames, the shards' indexes.
 
@@ -216,10 +239,9 @@ class Original:
         return lengths
 
     @cached_property
-    def _header(self) -> bytes:
-        return self._flac.read(0, min(self.known.header_bytes, self._flac.size_bytes))
+    def _head(self) -> bytes:
+        return self._flac.read(0, min(_HEAD_BYTES, self._flac.size_bytes))
 
     def _fetch(self, start: int, stop: int) -> bytes:
-        # Each range wants the header besides: it is read once.
-        header = self._header if stop <= self.known.header_bytes else b""
-        return header[start:stop] or self._flac.read(start, stop)
+        # Each range wants the head besides: it is read once.
+        return self._head[start:stop] if stop <= _HEAD_BYTES else self._flac.read(start, stop)

@@ -198,7 +198,8 @@ class Recording(RangeReading):
         known = self.info.source.get("lossless")
         if known is None:
             return None
-        return Original(self.name, Lossless.from_json(known, str(self.place)), self.array)
+        known = Lossless.from_json(known, str(self.place))
+        return Original(self.name, known, self.info.start_epoch_ms, self.array)
 
     def array(self, name: str) -> StoredArray:
         """Open one of its arrays, such as ``lossless``, to read its bytes.
