@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opuscule.cli import archive_check, archive_ranges
+from opuscule.cli import archive_check, archive_plot, archive_ranges
 from opuscule.cli.archive_import import import_
 from opuscule.cli.output import (
     ArchivePlace,
@@ -64,6 +64,7 @@ def info(
 
 app.command()(archive_ranges.extract)
 app.command()(archive_ranges.cut)
+app.command()(archive_plot.plot)
 app.command()(archive_check.prepare)
 app.command()(archive_check.verify)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from opuscule.codec import Pcm
     from opuscule.packets import SampleFormat
 
-__all__ = ["cut", "extract"]
+__all__ = ["cut", "extract", "original_of"]
 
 _Name = Annotated[str, typer.Argument(help="One of its recordings.")]
 _Start = Annotated[
@@ -86,7 +86,13 @@ def extract(
     from opuscule.files import atomic_output
 
     opened = open_archive(archive)[recording]
-    original = _original(opened, rate, fast, conceal) if lossless else None
+    if lossless and (rate is not None or fast or conceal):
+        raise typer.BadParameter(
+            "the file's own samples have its own rate, are always exact and are not concealed: "
+            "leave out --rate, --fast and --conceal",
+            param_hint="--lossless",
+        )
+    original = original_of(opened) if lossless else None
     own_rate, total = MEDIA_RATE, opened.info.total_samples
     form: SampleFormat = "int16"
     if original is not None:
@@ -199,19 +205,18 @@ def _pieces(
         )
 
 
-def _original(opened: "Recording", rate: int | None, fast: bool, conceal: bool) -> "Original":
+def original_of(opened: "Recording") -> "Original":
+    """Return what was kept lossless.
+
+    Raises:
+        InvalidArgumentError: nothing was.
+    """
     from opuscule.errors import InvalidArgumentError
 
-    if rate is not None or fast or conceal:
-        raise typer.BadParameter(
-            "the file's own samples have its own rate, are always exact and are not concealed: "
-            "leave out --rate, --fast and --conceal",
-            param_hint="--lossless",
-        )
     original = opened.lossless
     if original is None:
         raise InvalidArgumentError(
-            f"of {opened.name!r} no lossless original was kept; extract it without --lossless"
+            f"of {opened.name!r} no lossless original was kept; leave out --lossless"
         )
     return original
 
