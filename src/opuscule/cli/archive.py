@@ -78,15 +78,19 @@ def export(
     recordings: Annotated[
         list[str] | None, typer.Argument(help="Which of them; all if left out.")
     ] = None,
+    damaged: Annotated[
+        bool, typer.Option("--damaged", help="Copy damaged recordings, too, as they are.")
+    ] = False,
     json: bool = json_option,
 ) -> None:
     """Copy recordings into another archive: a folder, a zip file or an object store.
 
-    Keys and regions of object stores come from the environment, such as AWS_ACCESS_KEY_ID.
+    What is copied is compared with its checksums; a damaged recording is left out and named. Keys
+    and regions of object stores come from the environment, such as AWS_ACCESS_KEY_ID.
     """
     from opuscule.archive import export_recordings, open_archive
 
-    report = export_recordings(open_archive(archive), target, recordings or None)
+    report = export_recordings(open_archive(archive), target, recordings or None, damaged=damaged)
     if json:
         emit(report)
     else:
@@ -94,6 +98,10 @@ def export(
             f"{target}: {len(report.copied)} recordings copied, {report.copied_bytes / 1e6:.1f} MB;"
             f" {len(report.there_before)} were there before"
         )
+        for line in report.damaged:
+            typer.echo(f"{'DAMAGED' if damaged else 'NOT COPIED, DAMAGED'}: {line}")
+    if report.damaged:
+        raise typer.Exit(1)
 
 
 @app.command()
