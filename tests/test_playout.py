@@ -574,6 +574,21 @@ def test_a_stall_by_mode(mode: Mode) -> None:
     assert (stats.stretched_samples > 0) == (mode == "adaptive")
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"max_delay_ms": -1},
+        {"max_delay_ms": 60_001},
+        {"mode": "adaptive", "target_delay_ms": 200, "max_delay_ms": 100},
+        {"late_per_mille": -1},
+        {"late_per_mille": 1001},
+    ],
+)
+def test_settings_out_of_range(bad: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError, match="expected target_delay_ms <= max_delay_ms"):
+        Playout(stream().format, **bad)
+
+
 def test_a_mode_that_there_is_not() -> None:
     with pytest.raises(InvalidArgumentError, match="expected whole, fixed or adaptive"):
         Playout(stream().format, mode="fast")  # type: ignore[arg-type]  # on purpose

@@ -60,8 +60,8 @@ impl PyPlayout {
         gain_q8: i16,
         begin: Option<(i64, i64)>,
         mode: &str,
-        max_delay_ms: u32,
-        late_per_mille: u16,
+        max_delay_ms: i64,
+        late_per_mille: i64,
     ) -> PyResult<Self> {
         let mode = match mode {
             "whole" => Mode::Whole,
@@ -84,6 +84,17 @@ impl PyPlayout {
         if !(20..=60_000).contains(&most) || target > most {
             return Err(out_of_range());
         }
+        let late_range = || {
+            errors::argument(format!(
+                "max_delay_ms is {max_delay_ms} and late_per_mille {late_per_mille}; expected \
+                 target_delay_ms <= max_delay_ms <= 60000 and 0 <= late_per_mille <= 1000"
+            ))
+        };
+        let longest = u32::try_from(max_delay_ms).map_err(|_| late_range())?;
+        let late = u16::try_from(late_per_mille).map_err(|_| late_range())?;
+        if mode == Mode::Adaptive && longest < target || longest > 60_000 || late > 1000 {
+            return Err(late_range());
+        }
         let config = PlayoutConfig {
             rate,
             channels,
@@ -92,8 +103,8 @@ impl PyPlayout {
             gain_q8,
             begin,
             mode,
-            max_delay_ms,
-            late_per_mille,
+            max_delay_ms: longest,
+            late_per_mille: late,
             target_delay_ms: target,
             max_buffer_ms: most,
         };
