@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from opuscule.archive.importing.sources import SourceFile
     from opuscule.archive.importing.tree import import_tree
     from opuscule.archive.reading.archive import Archive, open_archive
-    from opuscule.archive.reading.contents import Damage
     from opuscule.archive.reading.cutting import CutReport, cut
+    from opuscule.archive.reading.damage import Damage
+    from opuscule.archive.reading.originals import Original
     from opuscule.archive.reading.positions import Positions
     from opuscule.archive.reading.recording import Recording
     from opuscule.archive.reading.segments import Segment, SegmentDataset
@@ -43,6 +44,7 @@ __all__ = [
     "ImportOptions",
     "ImportResult",
     "Lossless",
+    "Original",
     "Positions",
     "PrepareReport",
     "Recording",
@@ -69,13 +71,14 @@ _LATER = {
     "Archive": "reading.archive",
     "BulkProgress": "importing.manifest",
     "CutReport": "reading.cutting",
-    "Damage": "reading.contents",
+    "Damage": "reading.damage",
     "Entry": "storage.catalogue",
     "ExportReport": "upkeep.export",
     "FileOutcome": "importing.manifest",
     "ImportOptions": "importing.manifest",
     "ImportResult": "importing.importer",
     "Lossless": "storage.lossless",
+    "Original": "reading.originals",
     "Positions": "reading.positions",
     "PrepareReport": "upkeep.prepare",
     "Recording": "reading.recording",

@@ -42,8 +42,8 @@ def prepare(
 ) -> PrepareReport:
     """Find and store a recording's sync points. Nothing else of it changes.
 
-    Interrupted, it leaves the recording as it was. Costs two to four times the decoding of it all,
-    six times where nothing converges.
+    Interrupted, it leaves the recording as it was. Costs three to five times the decoding of it
+    all.
 
     Args:
         recording: which.
