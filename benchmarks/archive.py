@@ -10,7 +10,6 @@ a process a second and is timed by the clock. Peers that are not installed are n
 import os
 import random
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -313,7 +312,7 @@ def cold(hour: Hour, rounds: int) -> list[Result]:
     more = memory["ours"] - memory["NumPy alone"]
     results.append(below("a cold process, memory above NumPy", more, "MB", 6))
     if "soundfile" in took:
-        slower = statistics.median(took["ours"]) / statistics.median(took["soundfile"])
+        slower = ratio(took["ours"], took["soundfile"])
         results.append(below("a cold process by soundfile's", slower, "×", 1.2))
     return results
 

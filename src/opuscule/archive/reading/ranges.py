@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from opuscule.archive.reading.damage import OnDamage, check_on_damage
 from opuscule.archive.reading.positions import Positions
-from opuscule.archive.reading.rates import resampled
 from opuscule.archive.reading.streaming import Mode, Readable, blocks, check_mode, pick
 from opuscule.codec import Pcm, as_pcm
 from opuscule.codec.pcm import check_sample_format
@@ -159,6 +158,8 @@ class RangeReading:
 
         if rate == MEDIA_RATE:
             return decode(start, stop, dtype)
+        from opuscule.archive.reading.rates import resampled
+
         return as_pcm(resampled(decode, total, rate, start, stop, dtype), count, dtype)
 
     def blocks(

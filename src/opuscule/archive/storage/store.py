@@ -10,6 +10,7 @@ import struct
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opuscule import _native
 from opuscule.archive.layout import IndexBuilder
@@ -23,9 +24,11 @@ from opuscule.archive.storage.documents import (
 )
 from opuscule.archive.storage.incoming import lock_archive, make_place, remove, unlock
 from opuscule.archive.storage.info import ARCHIVE_FORMAT, VERSION, RecordingInfo, check_attributes
-from opuscule.archive.storage.lossless import LosslessFile
 from opuscule.archive.storage.stores import LocalStore, Place
 from opuscule.errors import InvalidArgumentError, NotAnArchiveError
+
+if TYPE_CHECKING:
+    from opuscule.archive.storage.lossless import LosslessFile
 
 __all__ = [
     "CHUNK_BYTES",
@@ -119,7 +122,7 @@ def write_recording(
     info: RecordingInfo,
     index: IndexBuilder,
     payload: Path,
-    lossless: LosslessFile | None = None,
+    lossless: "LosslessFile | None" = None,
 ) -> None:
     """Write the group of a recording and wait until it is on the disk.
 
