@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterator, Mapping
 
 from opuscule import _native
+from opuscule.archive.storage.documents import to_text
 from opuscule.archive.storage.stores import Place
-from opuscule.errors import CorruptArchiveError, NotAnArchiveError
+from opuscule.errors import CorruptArchiveError, NotAnArchiveError, RecordingNotFoundError
 
 __all__ = ["StoredArray"]
 
@@ -45,6 +46,7 @@ class StoredArray:
     """
 
     def __init__(self, place: Place, document: Mapping[str, object]) -> None:
+        self._document = document
         self.place = place
         """Where it is."""
         for key, expected in (("zarr_format", 3), ("node_type", "array"), ("data_type", "uint8")):
@@ -63,7 +65,8 @@ class StoredArray:
             or _configuration(encoding).get("separator", "/") != "/"
         ):
             raise self._unknown("chunk_key_encoding", encoding)
-        inner = self._inner_chunk(document.get("codecs")) or outer
+        shards = self._inner_chunk(document.get("codecs"))
+        inner = shards or outer
         if (
             not len(outer) == len(inner) == len(self.shape)
             or not inner[1:] == outer[1:] == self.shape[1:]
@@ -83,6 +86,7 @@ class StoredArray:
         """Our attributes of it."""
         self._chunk_bytes = inner[0] * math.prod(self.shape[1:])
         self._shard_chunks = outer[0] // inner[0]
+        self._is_sharded = shards is not None
         self.size_bytes = math.prod(self.shape)
         """How many bytes it holds."""
 
@@ -130,6 +134,7 @@ class StoredArray:
             CorruptArchiveError: they are outside of the array, or a chunk is missing, cut off, or
                 has another checksum. A missing chunk means its fill value in Zarr; our archives
                 hold every chunk.
+            RecordingNotFoundError: the recording was removed meanwhile.
             OSError: they cannot be read.
         """
         if not 0 <= start <= stop <= self.size_bytes:
@@ -161,10 +166,21 @@ class StoredArray:
                     "other Zarr libraries cannot"
                 )
 
+    @property
+    def stored_bytes(self) -> int:
+        """What its objects take, checksums and shard indexes included, and its ``zarr.json``."""
+        size = self._shard_chunks * (self._chunk_bytes + _CRC_BYTES)
+        if self._is_sharded:
+            size += self._shard_chunks * _INDEX_ROW_BYTES + _CRC_BYTES
+        return self._shards * size + len(to_text(self._document))
+
     def objects(self) -> Iterator[Place]:
         """Name the objects that hold it, in order."""
-        shards = -(-self.size_bytes // (self._shard_chunks * self._chunk_bytes))
-        return (self._key(shard) for shard in range(shards))
+        return (self._key(shard) for shard in range(self._shards))
+
+    @property
+    def _shards(self) -> int:
+        return -(-self.size_bytes // (self._shard_chunks * self._chunk_bytes))
 
     def _key(self, shard: int) -> Place:
         return self.place / "/".join(["c", str(shard), *("0" for _ in self.shape[1:])])
@@ -179,6 +195,7 @@ class StoredArray:
         try:
             data = key.read_range(low * stored, high * stored)
         except FileNotFoundError as error:
+            self._check_owner()
             if damaged is None:
                 raise CorruptArchiveError(f"{key}: the chunk is missing") from error
             data = b""
@@ -200,6 +217,14 @@ class StoredArray:
                 )
             damaged.append((begin, end))
         return found
+
+    def _check_owner(self) -> None:
+        """Tell a recording that was removed from one that lacks something."""
+        owner = Place(self.place.store, self.place.key.rpartition("/")[0])
+        try:
+            (owner / "zarr.json").read()
+        except FileNotFoundError as error:
+            raise RecordingNotFoundError(f"{owner} was removed after it was opened") from error
 
 
 def _names(codecs: object) -> list[object]:

@@ -15,17 +15,18 @@ import hashlib
 import os
 import shutil
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from opuscule.archive.layout import IndexBuilder, summary
-from opuscule.archive.storage.catalogue import adopt, enter, make_entry
-from opuscule.archive.storage.incoming import lock_archive, make_place, unlock
+from opuscule.archive.storage.catalogue import adopt, appear
+from opuscule.archive.storage.incoming import OwnPlace, lock_archive, make_place, unlock
 from opuscule.archive.storage.info import RecordingInfo, check_name
 from opuscule.archive.storage.lossless import LosslessFile
-from opuscule.archive.storage.store import check_metadata, ensure_archive, sync, write_recording
+from opuscule.archive.storage.store import check_metadata, ensure_archive, write_recording
 from opuscule.errors import (
     InvalidArgumentError,
     RecordingExistsError,
@@ -75,10 +76,10 @@ class RecordingWriter:
         self._lossless: LosslessFile | None = None
         self._hash = hashlib.sha256()
         self._lock = lock_archive(self._root, lambda names: adopt(self._root, names))
-        self._incoming = self._root / ".incoming"
-        self._place = self._incoming / name  # where nothing is, until it is made
+        self._own: OwnPlace | None = None
         try:
-            self._place = make_place(self._incoming, name)
+            self._own = make_place(self._root, name)
+            self._place = self._own.path
             self._payload = (self._place / "payload").open("w+b")
         except BaseException:  # Ctrl-C, too
             self._remove()
@@ -144,6 +145,7 @@ class RecordingWriter:
         *,
         complete: bool = True,
         start_epoch_ms: int | None = None,
+        added_epoch_ms: int | None = None,
         source: Mapping[str, object] | None = None,
         encoder: Mapping[str, object] | None = None,
         comments: Sequence[tuple[str, str]] = (),
@@ -155,6 +157,7 @@ class RecordingWriter:
             end_samples: media time at which the audio ends, at most :attr:`time_samples`.
             complete: whether that is the end that its sender gave it.
             start_epoch_ms: wall time of its beginning.
+            added_epoch_ms: wall time at which it comes into the archive; None for now.
             source: where it comes from, as JSON.
             encoder: what encoded it, as JSON.
             comments: the source's tags.
@@ -172,6 +175,8 @@ class RecordingWriter:
                 f"{self.time_samples}"
             )
         form, index = self._format, self._index
+        if added_epoch_ms is None:
+            added_epoch_ms = time.time_ns() // 1_000_000
         info = RecordingInfo(
             channels=form.channels,
             pre_skip_samples=form.pre_skip_samples,
@@ -185,6 +190,7 @@ class RecordingWriter:
             total_samples=max(0, end_samples - form.pre_skip_samples),
             complete=complete,
             start_epoch_ms=start_epoch_ms,
+            added_epoch_ms=added_epoch_ms,
             gaps=summary(placed.gap for placed in index.gaps),
             source=dict(source or {}),
             encoder=dict(encoder or {}),
@@ -196,14 +202,12 @@ class RecordingWriter:
         payload = self._place / "payload"
         write_recording(self._place / "recording", info, index, payload, self._lossless)
         try:
-            (self._place / "recording").rename(self._target)
+            appear(self._root, self._place / "recording", self.name)
         except OSError as error:
             if self._target.exists():
                 raise self._exists() from error
             raise
-        sync(self._target.parent)
         self._made_archive = False
-        enter(self._root, make_entry(self.name, info))
         self._clean_up()
         return info
 
@@ -232,9 +236,8 @@ class RecordingWriter:
         self._remove()
 
     def _remove(self) -> None:
-        shutil.rmtree(self._place, ignore_errors=True)
-        with contextlib.suppress(OSError):  # others may be at work in it
-            self._incoming.rmdir()
+        if self._own is not None:
+            self._own.close()
         if self._made_archive:
             _take_back(self._root, self._lock)
             self._made_archive = False
