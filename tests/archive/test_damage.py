@@ -19,7 +19,12 @@ from opuscule.archive.storage import store
 from opuscule.archive.storage.catalogue import CATALOGUE
 from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.codec import StreamEncoder
-from opuscule.errors import ArchiveError, CorruptArchiveError, InvalidArgumentError
+from opuscule.errors import (
+    ArchiveError,
+    CorruptArchiveError,
+    InvalidArgumentError,
+    RecordingNotFoundError,
+)
 from opuscule.packets import Gap, GapKind, Packet
 
 from .conftest import GAPS, Speech, voice_like, with_gaps, write
@@ -300,5 +305,5 @@ def test_a_recording_taken_away_under_a_reader_is_an_error(tmp_path: Path, speec
     shutil.rmtree(recording.path)
     for on_damage in ("raise", "conceal"):
         with pytest.raises(RecordingNotFoundError, match="was removed after it was opened"):
-            recording.extract(0, 10, on_damage=on_damage)  # type: ignore[arg-type] # both are
+            recording.extract(0, 10, on_damage=on_damage)
     assert (tmp_path / "a.zarr" / CATALOGUE).exists()

@@ -21,7 +21,7 @@ from opuscule.archive.storage.incoming import (
     make_place,
     unlock,
 )
-from opuscule.archive.storage.info import RecordingInfo
+from opuscule.archive.storage.info import RecordingInfo, check_name
 from opuscule.archive.storage.store import replace_document, sync, sync_tree, write_array
 from opuscule.archive.storage.stores import LocalStore, Place
 from opuscule.errors import NotAnArchiveError, RecordingNotFoundError
@@ -97,12 +97,15 @@ def take_away(root: Path, names: Iterable[str]) -> None:
     not seen; the next writer removes what is left of it.
 
     Raises:
+        InvalidArgumentError: no recording can have such a name.
         OSError: the archive cannot be written; or not all files could be deleted.
     """
     lock = lock_archive(root, lambda names: catalogue.adopt(root, names))
     try:
         left = iter(names)
         while batch := list(itertools.islice(left, _AT_ONCE)):
+            for name in batch:
+                check_name(name)  # a catalogue may be of somebody else's making, and say a path
             _take_away(root, batch)
     finally:
         unlock(lock)

@@ -13,6 +13,7 @@ from opuscule.archive.reading.archive import Archive, open_archive
 from opuscule.archive.storage.changes import take_away
 from opuscule.archive.storage.entries import Entry
 from opuscule.archive.storage.incoming import tree_bytes
+from opuscule.archive.storage.info import is_name
 from opuscule.errors import InvalidArgumentError, RecordingNotFoundError
 
 __all__ = ["ExpireReport", "Expired", "RemoveReport", "expire_recordings", "remove_recordings"]
@@ -83,7 +84,7 @@ def remove_recordings(
     known = opened.catalogue()
     folders = set(opened.store.names("recordings"))
     for name in wanted:
-        if name not in known and name not in folders:
+        if not is_name(name) or (name not in known and name not in folders):
             raise RecordingNotFoundError(
                 f"{opened.store.name} has no recording {name!r}; nothing was removed"
             )
