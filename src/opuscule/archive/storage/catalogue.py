@@ -14,9 +14,11 @@ archive look there too, and the next writer, which clears that away, adds the li
 import contextlib
 import logging
 import os
+import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+from opuscule.archive.storage.documents import open_recording_document
 from opuscule.archive.storage.entries import Entry, line, line_names, parse, read_entry
 from opuscule.archive.storage.incoming import alone
 from opuscule.archive.storage.store import sync
@@ -61,10 +63,19 @@ def appear(root: Path, made: Path, name: str) -> None:
 
 
 def adopt(root: Path, names: Collection[str]) -> None:
-    """Add what the catalogue lacks, or has otherwise, of those recordings that are there."""
+    """Finish what somebody who was killed had begun with recordings.
+
+    Points that a recording does not name yet go; what the catalogue lacks, or has otherwise, of
+    those recordings that are there is added.
+    """
     store = LocalStore(root)
     entries: dict[str, Entry] = {}
     with alone(root):
+        for name in names:
+            with contextlib.suppress(ArchiveError, OSError):
+                _, arrays = open_recording_document(Place(store, f"recordings/{name}"))
+                if "points" not in arrays:
+                    shutil.rmtree(root / "recordings" / name / "points", ignore_errors=True)
         try:
             parse(store.read(CATALOGUE), entries)
         except (OSError, CorruptArchiveError):

@@ -155,6 +155,9 @@ def clear_left(
                 place.close()
         finally:
             place.release()
+    if not dry_run:
+        with contextlib.suppress(OSError):  # others may be at work in it
+            (root / INCOMING).rmdir()
     return found, living
 
 

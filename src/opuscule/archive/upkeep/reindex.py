@@ -141,3 +141,4 @@ def _replace(root: Path, place: Place, index: bytes | None, sections: dict[str, 
             (recording / "index").rename(made / "old")
             (made / "index").rename(recording / "index")
         shutil.rmtree(recording / "points", ignore_errors=True)
+        catalogue.adopt(root, [place.name])
