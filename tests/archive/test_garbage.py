@@ -107,6 +107,17 @@ def test_lines_that_others_replaced(archive: Path) -> None:
     assert check(archive) == {"a"}
 
 
+def test_what_was_left_beside_the_archive(archive: Path) -> None:
+    left = archive.parent / ".a.zarr.x8d7.opuscule"
+    (left / "archive").mkdir(parents=True)
+    (left / "archive" / "zarr.json").write_bytes(b"{}")
+    others = [".a.zarr.old", ".b.zarr.x8d7.opuscule", "a.zarr.opuscule"]
+    for other in others:
+        (archive.parent / other).mkdir()
+    assert collect_garbage(archive).found == (Leftover(left, 2, "unfinished"),)
+    assert {path.name for path in archive.parent.iterdir()} == {"a.zarr", *others}
+
+
 def test_a_catalogue_that_was_not_written_to_its_end(archive: Path) -> None:
     half = archive / f".{CATALOGUE}.new"
     half.write_bytes(b"x" * 10)

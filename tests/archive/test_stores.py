@@ -1,6 +1,7 @@
 """An archive reads the same from a folder, a zip file, memory and an object store."""
 
 import http.client
+import json
 import re
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from typing import Any
 import obstore
 import pytest
 from obstore.store import MemoryStore as ObstoreMemory
+from typer.testing import CliRunner
 
 from opuscule.archive import export_recordings, open_archive, prepare, verify
 from opuscule.archive.storage.stores import LocalStore, MemoryStore, Store, ZipStore, open_store
 from opuscule.archive.storage.writer import RecordingWriter
+from opuscule.cli.archive import app
 from opuscule.errors import (
     ArchiveError,
     CorruptArchiveError,
@@ -252,6 +255,35 @@ def test_an_archive_in_s3_costs_few_requests(server: Server, prepared: Path) -> 
     again = export_recordings(open_archive(prepared), url, ["plain"], **server.options)
     assert (again.copied, again.there_before) == ((), ("plain",))
     assert list(open_archive(url, **server.options)) == ["gappy", "plain"]
+
+
+@pytest.mark.row("Z12")
+def test_an_archive_in_s3_is_listed_with_one_read(server: Server, prepared: Path) -> None:
+    url = "s3://bucket/listed/a.zarr"
+    export_recordings(open_archive(prepared), url, **server.options)
+    environment = {
+        "AWS_ENDPOINT": server.url,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_ALLOW_HTTP": "true",
+    }
+    for command in ("ls", "stats"):
+        before = len(server.requests())
+        done = CliRunner().invoke(app, [command, url, "--json"], env=environment)
+        assert done.exit_code == 0, done.output
+        assert [line.split("/a.zarr/")[1] for line in server.requests()[before:]] == [
+            "zarr.json",
+            "catalogue.jsonl",
+        ]
+        if command == "ls":
+            found = {one["name"]: one for one in json.loads(done.stdout)}
+            assert found.keys() == {"gappy", "plain"}
+            assert found["plain"]["prepared"]
+    for refused in (["rm", url, "plain"], ["gc", url]):
+        done = CliRunner().invoke(app, refused, env=environment)
+        assert done.exit_code == 1
+        assert "is no folder" in str(done.exception)
 
 
 def test_a_store_that_fails_says_so(server: Server, prepared: Path) -> None:

@@ -3,7 +3,6 @@
 import re
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["expire", "gc", "rm"]
 
 _Archive = Annotated[
-    Path, typer.Argument(help="The archive, a folder such as archive.zarr.", readable=False)
+    str, typer.Argument(metavar="ARCHIVE", help="The archive, a folder such as archive.zarr.")
 ]
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only say what would go; nothing is changed.")
@@ -98,13 +97,16 @@ def expire(
             dry_run=dry_run,
         )
 
-    report = run(dry_run=True)
+    plan = report = run(dry_run=True)
     if not json:
-        _list(report)
+        _list(plan)
     if report.removed and not dry_run:
         total = byte_size(report.freed_bytes)
         _ask(f"Remove {len(report.removed)} recordings from {archive}, {total}?", yes, json)
         report = run(dry_run=False)
+        if report.removed != plan.removed and not json:
+            typer.echo("others wrote to the archive meanwhile; removed were:")
+            _list(report)
     if json:
         emit(report)
         return

@@ -31,9 +31,11 @@ __all__ = [
     "Leftover",
     "OwnPlace",
     "alone",
+    "clear_beside",
     "clear_left",
     "left_names",
     "lock_archive",
+    "make_beside",
     "make_place",
     "tree_bytes",
     "unlock",
@@ -41,6 +43,8 @@ __all__ = [
 
 INCOMING = ".incoming"
 """The folder in an archive's root that is for writers only."""
+
+_BESIDE = ".opuscule"
 
 REMOVED = "removed"
 """What a recording is called, in a folder of one's own, on its way out."""
@@ -61,8 +65,9 @@ class OwnPlace:
         """Remove it with all that is in it, and ``.incoming`` if nobody else is in there."""
         shutil.rmtree(self.path, ignore_errors=True)
         self.release()
-        with contextlib.suppress(OSError):
-            self.path.parent.rmdir()
+        if self.path.parent.name == INCOMING:
+            with contextlib.suppress(OSError):
+                self.path.parent.rmdir()
 
     def release(self) -> None:
         """Leave it to others as it is."""
@@ -101,10 +106,23 @@ def make_place(root: Path, name: str) -> OwnPlace:
         incoming.mkdir(exist_ok=True)
         # Another writer that ends at this moment may remove the empty directory.
         with contextlib.suppress(FileNotFoundError):
-            path = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=incoming))
-            if place := _hold(path):
+            if place := _hold(Path(tempfile.mkdtemp(prefix=f"{name}.", dir=incoming))):
                 return place
     raise ArchiveError(f"{incoming} is removed again and again; what else is using the archive?")
+
+
+def make_beside(root: Path) -> OwnPlace:
+    """Make a folder of one's own beside an archive that is to appear, or to go, at once.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for _ in range(100):
+        made = tempfile.mkdtemp(prefix=f".{root.name}.", suffix=_BESIDE, dir=root.parent)
+        with contextlib.suppress(FileNotFoundError):
+            if place := _hold(Path(made)):
+                return place
+    raise ArchiveError(f"{root}: what is made beside it is removed again and again")
 
 
 def left_names(root: Path) -> list[str]:
@@ -128,15 +146,34 @@ def clear_left(
     Returns:
         What it was, and how many folders living writers hold.
     """
+    try:
+        paths = sorted((root / INCOMING).iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return [], 0
+    found = _clear(paths, adopt, dry_run)
+    if not dry_run:
+        with contextlib.suppress(OSError):  # others may be at work in it
+            (root / INCOMING).rmdir()
+    return found
+
+
+def clear_beside(root: Path, *, dry_run: bool = False) -> list[Leftover]:
+    """Remove what :func:`make_beside` made for those who were killed."""
+    start = f".{root.name}."
+    paths = sorted(root.parent.glob(f".*{_BESIDE}"))
+    return _clear([path for path in paths if path.name.startswith(start)], None, dry_run)[0]
+
+
+def _clear(
+    paths: list[Path], adopt: Callable[[list[str]], None] | None, dry_run: bool
+) -> tuple[list[Leftover], int]:
     found: list[Leftover] = []
     living = 0
     if sys.platform == "win32":  # where nobody can tell who is alive
         return found, living
-    try:
-        paths = sorted(path for path in (root / INCOMING).iterdir() if path.is_dir())
-    except (FileNotFoundError, NotADirectoryError):
-        return found, living
     for path in paths:
+        if not path.is_dir():
+            continue
         try:
             place = _hold(path)
         except FileNotFoundError:  # its owner, or who clears up as well, was faster
@@ -155,9 +192,6 @@ def clear_left(
                 place.close()
         finally:
             place.release()
-    if not dry_run:
-        with contextlib.suppress(OSError):  # others may be at work in it
-            (root / INCOMING).rmdir()
     return found, living
 
 

@@ -6,9 +6,7 @@ either nothing to be seen or all of it.
 """
 
 import os
-import shutil
 import struct
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from opuscule.archive.storage.documents import (
     read_document,
     to_text,
 )
+from opuscule.archive.storage.incoming import make_beside
 from opuscule.archive.storage.info import ARCHIVE_FORMAT, VERSION, RecordingInfo, check_attributes
 from opuscule.archive.storage.lossless import LosslessFile
 from opuscule.archive.storage.stores import LocalStore, Place
@@ -76,8 +75,8 @@ def ensure_archive(path: str | os.PathLike[str]) -> Path:
     attributes = {"opuscule": {"format": ARCHIVE_FORMAT, "version": VERSION}}
     root.parent.mkdir(parents=True, exist_ok=True)
     # Made under another name, so that nobody meets it half made.
-    made = root.with_name(f".{root.name}.{os.getpid()}-{threading.get_ident()}")
-    try:
+    with make_beside(root) as own:
+        made = own.path / "archive"
         (made / "recordings").mkdir(parents=True)
         group = {"zarr_format": 3, "node_type": "group"}
         (made / "zarr.json").write_bytes(to_text({**group, "attributes": attributes}))
@@ -91,8 +90,6 @@ def ensure_archive(path: str | os.PathLike[str]) -> Path:
             if not (root / "zarr.json").exists():
                 raise
         sync(root.parent)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
     return root
 
 

@@ -13,7 +13,6 @@ archive; the next one that finds no other at work removes what is left.
 import contextlib
 import hashlib
 import os
-import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,13 @@ from typing import Self
 
 from opuscule.archive.layout import IndexBuilder, summary
 from opuscule.archive.storage.catalogue import adopt, appear
-from opuscule.archive.storage.incoming import OwnPlace, lock_archive, make_place, unlock
+from opuscule.archive.storage.incoming import (
+    OwnPlace,
+    lock_archive,
+    make_beside,
+    make_place,
+    unlock,
+)
 from opuscule.archive.storage.info import RecordingInfo, check_name
 from opuscule.archive.storage.lossless import LosslessFile
 from opuscule.archive.storage.store import check_metadata, ensure_archive, write_recording
@@ -255,4 +260,5 @@ def _take_back(root: Path, lock: int | None) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if {p.name for p in root.rglob("*")} == {"catalogue.jsonl", "recordings", "zarr.json"}:
             # Out of sight first, so that nobody meets half of it.
-            shutil.rmtree(root.rename(root.with_name(f".{root.name}.{os.getpid()}-gone")))
+            with make_beside(root) as own:
+                root.rename(own.path / "archive")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from opuscule.archive.reading.archive import open_archive
 from opuscule.archive.storage import catalogue
-from opuscule.archive.storage.incoming import Leftover, clear_left
+from opuscule.archive.storage.incoming import Leftover, clear_beside, clear_left
 
 __all__ = ["GarbageReport", "collect_garbage"]
 
@@ -39,6 +39,7 @@ def collect_garbage(archive: str | os.PathLike[str], *, dry_run: bool = False) -
     """
     root = open_archive(archive).path
     found, in_use = clear_left(root, lambda names: catalogue.adopt(root, names), dry_run=dry_run)
+    found += clear_beside(root, dry_run=dry_run)
     for path, size in (
         (root / catalogue.UNFINISHED, catalogue.clear_unfinished(root, dry_run=dry_run)),
         (root / catalogue.CATALOGUE, catalogue.compact(root, dry_run=dry_run)),
