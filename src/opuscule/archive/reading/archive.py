@@ -161,7 +161,7 @@ class Archive(Collection[str]):
                 found by neither.
             attributes: what must be so of the user's own attributes, the tags, what a recorder said
                 (``audiomoth.serial``), and ``device``, ``kind``, ``container`` and ``path``. A
-                text is also found where it is how JSON writes the value.
+                text stands for another value that JSON writes so.
 
         Raises:
             OSError: the store fails.
@@ -247,11 +247,9 @@ def _says(entry: Entry, key: str, wanted: object) -> bool:
         value = getattr(entry, key) if key in _FACTS else None
         if value is None:
             return False
-    return value == wanted or (isinstance(wanted, str) and _as_json(value) == wanted)
-
-
-def _as_json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    if isinstance(value, str) or not isinstance(wanted, str):
+        return value == wanted
+    return msgspec.json.encode(value).decode() == wanted
 
 
 def _some(names: list[str]) -> str:
