@@ -57,9 +57,9 @@ def appear(root: Path, made: Path, name: str) -> None:
     target = root / "recordings" / name
     with alone(root):
         made.rename(target)
-        sync(target.parent)
         if entry is not None:
             enter(root, entry)
+        sync(target.parent)
 
 
 def adopt(root: Path, names: Collection[str]) -> None:

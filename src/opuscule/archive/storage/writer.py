@@ -6,8 +6,8 @@ them, with chunks that fit what there is, waited for until it is on the disk, an
 place. The rename is the moment at which it exists; before it nothing shows, after it all is there.
 Then the catalogue gets its line.
 
-A writer that was killed leaves its directory under ``.incoming``. Writers hold a shared lock on the
-archive; the next one that finds no other at work removes what is left.
+A writer that was killed leaves its directory under ``.incoming``. Writers hold a lock on theirs; the
+next one removes those that nobody holds.
 """
 
 import contextlib
@@ -209,7 +209,7 @@ class RecordingWriter:
         try:
             appear(self._root, self._place / "recording", self.name)
         except OSError as error:
-            if self._target.exists():
+            if self._target.exists() and (self._place / "recording").exists():
                 raise self._exists() from error
             raise
         self._made_archive = False
