@@ -96,6 +96,16 @@ def test_a_recording_whose_removal_had_not_begun_stays(archive: Path) -> None:
     assert check(archive) == {"a", "b"}
 
 
+def test_a_line_whose_recording_did_not_reach_the_disk(archive: Path) -> None:
+    """After a loss of power the line may be there, and the recording not yet in its place."""
+    add(archive, "b")
+    left = leave(archive, "b2").rename(archive / ".incoming" / "b.x")
+    (archive / "recordings" / "b").rename(left / "recording")
+    assert list(open_archive(archive)) == ["a"]
+    assert collect_garbage(archive).found[0].kind == "unfinished"
+    assert check(archive) == {"a"}
+
+
 def test_lines_that_others_replaced(archive: Path) -> None:
     before = (archive / CATALOGUE).read_bytes()
     prepare(open_archive(archive)["a"])

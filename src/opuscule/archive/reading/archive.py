@@ -203,11 +203,12 @@ class Archive(Collection[str]):
         except (FileNotFoundError, CorruptArchiveError) as error:
             self.refresh()
             return self._listed(error)
-        # Also those that are known, which somebody may be at work on: it costs a read each.
-        late = left_names(store.path)
+        # On these somebody is at work, or was when he was killed: they say themselves what is so.
+        late = set(left_names(store.path))
         if not late:
-            return self._entries or {}
-        return {**(self._entries or {}), **self._read(late)}
+            return self._entries
+        known = {name: entry for name, entry in self._entries.items() if name not in late}
+        return known | self._read(sorted(late))
 
     def _listed(self, error: Exception) -> dict[str, Entry]:
         if not self._told:

@@ -65,8 +65,8 @@ def appear(root: Path, made: Path, name: str) -> None:
 def adopt(root: Path, names: Collection[str]) -> None:
     """Finish what somebody who was killed had begun with recordings.
 
-    Points that a recording does not name yet go; what the catalogue lacks, or has otherwise, of
-    those recordings that are there is added.
+    Points that a recording does not name yet go; the catalogue is made to say of these recordings
+    what is so.
     """
     store = LocalStore(root)
     entries: dict[str, Entry] = {}
@@ -80,6 +80,9 @@ def adopt(root: Path, names: Collection[str]) -> None:
             parse(store.read(CATALOGUE), entries)
         except (OSError, CorruptArchiveError):
             return  # read without it; reindex makes it anew
+        gone = [one for one in names if one in entries and not (root / "recordings" / one).exists()]
+        if gone:
+            leave_out(root, gone)
         for name in names:
             with contextlib.suppress(ArchiveError, OSError):
                 entry = read_entry(Place(store, f"recordings/{name}"))

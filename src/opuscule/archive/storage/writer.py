@@ -6,7 +6,7 @@ them, with chunks that fit what there is, waited for until it is on the disk, an
 place. The rename is the moment at which it exists; before it nothing shows, after it all is there.
 Then the catalogue gets its line.
 
-A writer that was killed leaves its directory under ``.incoming``. Writers hold a lock on theirs; the
+A writer that was killed leaves its directory under ``.incoming``. Each holds a lock on its own; the
 next one removes those that nobody holds.
 """
 

@@ -1,11 +1,10 @@
 //! Owner of a decoder of one stream or several.
 
-use std::ffi::c_void;
 use std::ptr;
 
 use opusic_sys as sys;
 
-use super::{Control, Memory, Query, Sample, check, enhance, length};
+use super::{Control, Memory, Query, Sample, check, length};
 use crate::opus::{Error, Layout};
 
 /// An `OpusDecoder` or `OpusMSDecoder`. A clone is one of its own, as the module's head explains.
@@ -15,8 +14,6 @@ pub(in crate::opus) struct RawDecoder {
     channels: usize,
     /// How many streams an `OpusMSDecoder` has; `None` for an `OpusDecoder`.
     streams: Option<i32>,
-    /// Whether its complexity is one at which libopus enhances speech.
-    enhances: bool,
 }
 
 impl RawDecoder {
@@ -33,7 +30,6 @@ impl RawDecoder {
                 memory,
                 channels,
                 streams: None,
-                enhances: false,
             });
         }
         let (streams, coupled) = (layout.streams.into(), layout.coupled.into());
@@ -55,7 +51,6 @@ impl RawDecoder {
             memory,
             channels,
             streams: Some(streams),
-            enhances: false,
         })
     }
 
@@ -79,9 +74,6 @@ impl RawDecoder {
 
     /// Sets it in every stream.
     pub(in crate::opus) fn set(&mut self, control: Control, value: i32) -> Result<(), Error> {
-        if control.0 == Control::COMPLEXITY.0 {
-            self.enhances = value >= enhance::MIN_COMPLEXITY;
-        }
         let Some(streams) = self.streams else {
             // SAFETY: the memory holds a decoder; every `Control` takes exactly one opus_int32.
             let set = unsafe { sys::opus_decoder_ctl(self.memory.state(), control.0, value) };
@@ -141,16 +133,12 @@ impl RawDecoder {
         let (data, bytes) = packet.map_or((ptr::null(), 0), |p| (p.as_ptr(), length(p.len())));
         let samples = length(out.len() / self.channels);
         let out = out.as_mut_ptr();
-        let state: *mut c_void = self.memory.state();
-        let single = self.is_single();
-        check(enhance::decoding(self.enhances, || {
-            if single {
-                // SAFETY: `data` is null with length 0 or a live slice; `out` holds samples × channels.
-                unsafe { T::DECODE(state.cast(), data, bytes, out, samples, fec.into()) }
-            } else {
-                // SAFETY: as above, of several streams.
-                unsafe { T::DECODE_MANY(state.cast(), data, bytes, out, samples, fec.into()) }
-            }
-        }))
+        check(if self.is_single() {
+            // SAFETY: `data` is null with length 0 or a live slice; `out` holds samples × channels.
+            unsafe { T::DECODE(self.memory.state(), data, bytes, out, samples, fec.into()) }
+        } else {
+            // SAFETY: as above, of several streams.
+            unsafe { T::DECODE_MANY(self.memory.state(), data, bytes, out, samples, fec.into()) }
+        })
     }
 }
