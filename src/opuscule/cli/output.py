@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import typer
@@ -12,6 +13,7 @@ import typer
 from opuscule.errors import OpusculeError
 
 __all__ = [
+    "ArchivePlace",
     "byte_size",
     "clock_time",
     "columns",
@@ -27,6 +29,16 @@ __all__ = [
     "salvage_option",
     "utc_time",
 ]
+
+ArchivePlace = Annotated[
+    str,
+    typer.Argument(
+        metavar="ARCHIVE",
+        help="The archive: a folder such as archive.zarr, a zip file, or an URL such as "
+        "s3://bucket/archive.zarr.",
+    ),
+]
+"""An archive that is only read."""
 
 json_option = typer.Option(False, "--json", help="Print JSON for scripts.")
 rate_option = typer.Option(
