@@ -89,8 +89,9 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
 
 
 # Neither can be part of a cycle; without gc=False the collector takes half of the time of reading
-# 100,000 of them. The checksum has been looked at already when a line is decoded.
+# 100,000 of them.
 class _Line(msgspec.Struct, gc=False):
+    crc32c: str
     recording: Entry
 
 
