@@ -74,7 +74,8 @@ class Case:
 
 CASES = [
     Case("speech, SILK 12 kb/s", spoken(120), {"bitrate": 12_000}),
-    Case("speech, hybrid 24 kb/s", spoken(120), {"bitrate": 24_000}),
+    Case("speech, SILK 24 kb/s", spoken(120), {"bitrate": 24_000}),
+    Case("speech, hybrid 32 kb/s", spoken(120), {"bitrate": 32_000}),
     Case("speech, CELT 64 kb/s", spoken(120), {"preset": "archive"}),
     Case("music, 96 kb/s", of_files("music", 60), {"preset": "music", "bitrate": 96_000}),
     Case("field recordings, 64 kb/s", of_files("field", 90), {"preset": "archive"}),

@@ -63,9 +63,18 @@ def add(archive: Path, path: Path, threads: int | None = None) -> None:
 def long_file(folder: Path, rounds: int) -> Iterator[Result]:
     pcm = speech(RATE, HOUR_S)
     path, archive, cores = write_wav(folder / "hour.wav", pcm), folder / "a.zarr", usable_cores()
+    worked: dict[str, list[float]] = {"bare": [], "one": []}
+
+    def watched(name: str, work: Callable[[], object]) -> float:
+        """Tell the time by the clock, and note that of the CPU."""
+        began = time.process_time()
+        took = timed(work)
+        worked[name].append(time.process_time() - began)
+        return took
+
     ways: dict[str, Callable[[], float]] = {
-        "bare": lambda: timed(lambda: bare(pcm)),
-        "one": lambda: timed(lambda: add(archive, path, 1)),
+        "bare": lambda: watched("bare", lambda: bare(pcm)),
+        "one": lambda: watched("one", lambda: add(archive, path, 1)),
         "all": lambda: timed(lambda: add(archive, path, cores)),
     }
     took = in_turn(ways, rounds)
@@ -73,7 +82,9 @@ def long_file(folder: Path, rounds: int) -> Iterator[Result]:
         yield plain(f"hour of WAV, {words}", HOUR_S / median(took[name]), "× real time")
     name = f"hour of WAV, import, {cores} threads"
     yield plain(name, HOUR_S / median(took["all"]), "× real time")
-    yield above("one thread by bare loop", ratio(took["bare"], took["one"]), "×", 0.95)
+    yield plain("one thread by bare loop, by the clock", ratio(took["bare"], took["one"]), "×")
+    by_cpu = ratio(worked["bare"][1:], worked["one"][1:])  # the first round is not counted
+    yield above("one thread by bare loop, CPU time", by_cpu, "×", 0.95)
     if cores == 2:
         yield above("two threads by one", ratio(took["one"], took["all"]), "×", 1.85)
 

@@ -1,7 +1,7 @@
 """Opus audio from a microphone to an ear and to an archive.
 
-Importing this module loads the codec and nothing heavy: no NumPy, no zarr, no network. What needs
-more is imported when it is first asked for.
+Importing this module loads nothing heavy: no NumPy, no zarr, no network. What is asked for is
+imported when it is first asked for.
 """
 
 import importlib
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from opuscule import errors
 from opuscule._native import __version__
-from opuscule.codec import Decoder, Encoder, EncoderSettings, StreamEncoder, libopus_version
 from opuscule.errors import OpusculeError
-from opuscule.packets import Gap, GapKind, Packet, StreamFormat
-from opuscule.playout import Playout
 
 if TYPE_CHECKING:
     from opuscule.archive import open_archive
     from opuscule.client import connect
+    from opuscule.codec import Decoder, Encoder, EncoderSettings, StreamEncoder, libopus_version
     from opuscule.handlers import Utterance
+    from opuscule.packets import Gap, GapKind, Packet, StreamFormat
+    from opuscule.playout import Playout
     from opuscule.server import Server, serve
     from opuscule.sync import talk
 
@@ -44,9 +44,19 @@ __all__ = [
 ]
 
 _LATER = {
+    "Decoder": "opuscule.codec",
+    "Encoder": "opuscule.codec",
+    "EncoderSettings": "opuscule.codec",
+    "Gap": "opuscule.packets",
+    "GapKind": "opuscule.packets",
+    "Packet": "opuscule.packets",
+    "Playout": "opuscule.playout",
     "Server": "opuscule.server",
+    "StreamEncoder": "opuscule.codec",
+    "StreamFormat": "opuscule.packets",
     "Utterance": "opuscule.handlers",
     "connect": "opuscule.client",
+    "libopus_version": "opuscule.codec",
     "open_archive": "opuscule.archive",
     "serve": "opuscule.server",
     "talk": "opuscule.sync",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opuscule.archive import Archive, Entry, open_archive, reindex
-from opuscule.archive.reading import archive as archive_module
+from opuscule.archive.storage import entries as entries_module
 from opuscule.archive.storage.catalogue import CATALOGUE
 from opuscule.archive.storage.changes import take_away
 from opuscule.archive.storage.entries import line, parse
@@ -223,7 +223,7 @@ def test_a_hundred_thousand_recordings_are_one_read(
         line(Entry(name=f"r{n}", device=f"d{n % 7}", start_epoch_ms=n)) for n in range(100_000)
     )
     (tmp_path / "a.zarr" / CATALOGUE).write_bytes(b"".join(lines))
-    monkeypatch.setattr(archive_module, "read_entry", None)  # no recording is read
+    monkeypatch.setattr(entries_module, "read_entry", None)  # no recording is read
     opened = open_archive(tmp_path / "a.zarr")
     assert len(opened) == 100_000
     assert len(names(opened.find(device="d3", stop_epoch_ms=70_000))) == 10_000

@@ -55,7 +55,9 @@ pub type Later<'a> = (i64, &'a [u8]);
 
 /// Fills gaps for one decoder.
 pub struct Concealer {
+    /// Made when first needed: most recordings miss nothing, and it is as large as a decoder.
     dred: Option<Dred>,
+    uses_dred: bool,
     /// Media time of the packet whose redundancy `dred` holds now.
     parsed: Option<i64>,
     /// How far back each later packet reaches, in samples, by its media time.
@@ -66,32 +68,27 @@ pub struct Concealer {
 }
 
 impl Concealer {
-    /// For a decoder of this rate and complexity.
-    ///
-    /// # Errors
-    /// [`Error::Codec`] when there is no memory.
-    pub fn new(rate: u32, complexity: u8) -> Result<Self, Error> {
-        Ok(Self {
-            dred: (complexity >= DRED_COMPLEXITY)
-                .then(|| Dred::new(rate))
-                .transpose()?,
+    /// For a decoder of this complexity.
+    #[must_use]
+    pub fn new(complexity: u8) -> Self {
+        Self {
+            dred: None,
+            uses_dred: complexity >= DRED_COMPLEXITY,
             parsed: None,
             reach: BTreeMap::new(),
             plc_samples: 0,
             carried: 0,
-        })
+        }
     }
 
     /// One for another decoder that goes on from the same place, or at another complexity.
-    ///
-    /// # Errors
-    /// [`Error::Codec`] when there is no memory.
-    pub fn continued(&self, rate: u32, complexity: u8) -> Result<Self, Error> {
-        Ok(Self {
+    #[must_use]
+    pub fn continued(&self, complexity: u8) -> Self {
+        Self {
             plc_samples: self.plc_samples,
             carried: self.carried,
-            ..Self::new(rate, complexity)?
-        })
+            ..Self::new(complexity)
+        }
     }
 
     /// Samples that [`Self::fill_lost`] still owes: less than 2.5 ms, added to its next gap.
@@ -202,7 +199,7 @@ impl Concealer {
             return Ok(silence(decoder, whole, out));
         }
         if missing == Missing::Lost
-            && let Some(offset) = self.find_dred(decoder, at, whole, later)
+            && let Some(offset) = self.find_dred(decoder, at, whole, later)?
         {
             let dred = self.dred.as_ref().ok_or_else(no_dred)?;
             dred.decode(decoder, offset, whole, out)?;
@@ -242,23 +239,31 @@ impl Concealer {
         at: i64,
         samples: usize,
         later: impl Iterator<Item = Later<'a>>,
-    ) -> Option<usize> {
-        let dred = self.dred.as_mut()?;
+    ) -> Result<Option<usize>, Error> {
+        if !self.uses_dred {
+            return Ok(None);
+        }
         let scale = i64::from(MEDIA_RATE / decoder.rate());
         let furthest = at + i64::from(MEDIA_RATE / 1000 * Dred::MAX_REACH_MS);
         for (time, packet) in later.take_while(|(time, _)| *time <= furthest) {
-            let offset = usize::try_from((time - at) / scale).ok()?;
+            let Ok(offset) = usize::try_from((time - at) / scale) else {
+                return Ok(None);
+            };
             let mut reach = self.reach.get(&time).copied();
             if reach.is_none() || (reach >= Some(offset) && self.parsed != Some(time)) {
+                let dred = match &mut self.dred {
+                    Some(dred) => dred,
+                    none => none.insert(Dred::new(decoder.rate())?),
+                };
                 reach = Some(dred.parse(packet));
                 self.parsed = Some(time);
                 self.reach.insert(time, reach.unwrap_or(0));
             }
             if reach >= Some(offset) && offset >= samples {
-                return Some(offset);
+                return Ok(Some(offset));
             }
         }
-        None
+        Ok(None)
     }
 }
 

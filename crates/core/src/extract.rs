@@ -94,7 +94,7 @@ pub fn decode_run<T: Sample>(run: Run<'_>, wanted: Wanted) -> Result<Vec<T>, Run
     } = wanted.shape;
     let mut decoder = Decoder::new(MEDIA_RATE, channels, complexity)?;
     decoder.set_gain_q8(gain_q8)?;
-    let mut concealer = Concealer::new(MEDIA_RATE, complexity)?;
+    let mut concealer = Concealer::new(complexity);
     let mut window = Window::<T>::new(wanted);
     let mut gaps = run.gaps.iter().peekable();
     let mut time = 0_i64;
@@ -167,6 +167,9 @@ pub(crate) fn place<'a>(run: Run<'_>, packets: &[&'a [u8]]) -> Vec<Later<'a>> {
     packets.iter().enumerate().map(place).collect()
 }
 
+/// The most samples for which room is made before they are there.
+const MAX_RESERVED: usize = 1 << 20;
+
 /// Keeps the wanted samples of what is decoded.
 struct Window<T> {
     scratch: Vec<T>,
@@ -180,11 +183,13 @@ struct Window<T> {
 impl<T: Sample> Window<T> {
     fn new(wanted: Wanted) -> Self {
         let channels = usize::from(wanted.shape.channels);
+        let want = wanted.take.saturating_mul(channels);
         Self {
             scratch: Vec::new(),
-            taken: Vec::new(),
+            // What is wanted need not be there.
+            taken: Vec::with_capacity(want.min(MAX_RESERVED)),
             skip: wanted.skip,
-            want: wanted.take.saturating_mul(channels),
+            want,
             channels,
             decoded: 0,
         }

@@ -24,7 +24,7 @@ impl Filled {
 /// Fills a gap of `gap` samples at 48 kHz after some packets, piece by piece.
 fn fill(sent: &[Vec<u8>], missing: Missing, gap: usize, later: &[Later<'_>]) -> Filled {
     let mut decoder = Decoder::new(48_000, 1, 5).unwrap();
-    let mut concealer = Concealer::new(48_000, 5).unwrap();
+    let mut concealer = Concealer::new(5);
     let mut filled = Filled {
         pieces: Vec::new(),
         pcm: Vec::new(),

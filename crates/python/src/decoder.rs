@@ -33,11 +33,9 @@ impl Inner {
     }
 
     /// A concealer that goes on where this one's is, for its complexity.
-    fn continued(&self) -> Result<Option<Concealer>, Error> {
-        self.concealer
-            .as_ref()
-            .map(|concealer| concealer.continued(self.decoder.rate(), self.concealing()))
-            .transpose()
+    fn continued(&self) -> Option<Concealer> {
+        let concealer = self.concealer.as_ref()?;
+        Some(concealer.continued(self.concealing()))
     }
 
     fn on_received(&mut self) {
@@ -124,7 +122,7 @@ impl Work for ConcealGap<'_> {
         let complexity = inner.concealing();
         let concealer = match &mut inner.concealer {
             Some(concealer) => concealer,
-            none => none.insert(Concealer::new(inner.decoder.rate(), complexity)?),
+            none => none.insert(Concealer::new(complexity)),
         };
         let following: Vec<&[u8]> = self.following.iter().map(AsRef::as_ref).collect();
         *self.spans = concealer.fill_lost(&mut inner.decoder, self.missing, &following, out)?;
@@ -235,7 +233,7 @@ impl PyDecoder {
         inner.decoder = changed;
         if inner.complexity != complexity {
             inner.complexity = complexity;
-            inner.concealer = inner.continued().map_err(errors::codec)?;
+            inner.concealer = inner.continued();
         }
         Ok(())
     }
@@ -245,7 +243,7 @@ impl PyDecoder {
         let inner = Inner {
             decoder: inner.decoder.clone(),
             dred: None,
-            concealer: inner.continued().map_err(errors::codec)?,
+            concealer: inner.continued(),
             complexity: inner.complexity,
         };
         Ok(Self {

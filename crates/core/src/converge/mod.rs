@@ -16,9 +16,12 @@
 //! runner that converged shortly before one goes on through it, and if its samples were the same
 //! there too, the point is good up to the place after that, and so on.
 //!
-//! Signals that never converge (steady tones in SILK) would cost without bound: runners get their
-//! time from what the sequential decoder has gone through, and a point for which none is left is
-//! said to converge never.
+//! Signals that take long (noise with a hum in SILK) or never converge (steady tones) would cost
+//! without bound, so only so many runners are on their way at a time. What makes one converge is
+//! mostly an event that makes all converge which began before it, and then the latest of them is the
+//! best. So one that began half a second before another is of less use than one that began long
+//! before all others: when there are too many, that one is given up which leaves their ages spread
+//! most evenly on a logarithmic scale.
 
 mod runner;
 
@@ -41,9 +44,8 @@ pub const FOREVER: u16 = u16::MAX;
 /// How long before made-up sound a runner must have converged to be kept for it.
 const KEEP: i64 = 3 * MEDIA_RATE as i64 / 2;
 
-/// Runner time for each sample of the sequential decoder, and the most that is saved up.
-const RUNNER_SHARE: i64 = 2;
-const MAX_SAVED: i64 = 10 * MEDIA_RATE as i64;
+/// How many runners that have not converged go on at a time.
+const MAX_RUNNERS: usize = 4;
 
 /// What is known of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +66,6 @@ pub struct Converger {
     runners: Vec<Runner>,
     found: Vec<Option<Found>>,
     time: i64,
-    saved: i64,
     /// Where made-up sound begins.
     made_up: Vec<i64>,
     is_made_up: bool,
@@ -87,7 +88,6 @@ impl Converger {
             runners: Vec::new(),
             found: Vec::new(),
             time: 0,
-            saved: MAX_SAVED,
             made_up: Vec::new(),
             is_made_up: false,
         })
@@ -173,12 +173,30 @@ impl Converger {
             return Ok(());
         }
         self.found.resize(due, None);
-        if self.saved <= 0 {
-            return Ok(());
-        }
+        self.thin_out();
         self.runners
             .push(Runner::begin(self.shape, first..due, self.time)?);
         Ok(())
+    }
+
+    /// Makes room for a runner that begins now.
+    fn thin_out(&mut self) {
+        let under_way: Vec<(usize, i64)> = (self.runners.iter().enumerate())
+            .filter(|(_, runner)| runner.found.is_none())
+            .map(|(at, runner)| (at, runner.start))
+            .collect();
+        if under_way.len() < MAX_RUNNERS {
+            return;
+        }
+        // Of each but the oldest: how far apart its neighbours are, by the age of the older one.
+        let spread = |place: usize| {
+            let older = under_way[place - 1].1;
+            let younger = under_way.get(place + 1).map_or(self.time, |next| next.1);
+            (younger - older) as f64 / (self.time - older).max(1) as f64
+        };
+        let least = (1..under_way.len()).min_by(|a, b| spread(*a).total_cmp(&spread(*b)));
+        let given_up = self.runners.remove(under_way[least.unwrap_or(0)].0);
+        self.settle(&given_up);
     }
 
     fn packet(&mut self, packet: &[u8], made_up_is_near: bool) -> Result<(), Error> {
@@ -186,10 +204,8 @@ impl Converger {
         self.enter(empty);
         let samples = self.warm.decode(packet)? as i64;
         let end = self.time + samples;
-        self.saved = (self.saved + RUNNER_SHARE * samples).min(MAX_SAVED);
         for runner in &mut self.runners {
             runner.voice.decode(packet)?;
-            self.saved -= samples;
             runner.compare(&self.warm, end);
             if !empty {
                 runner.judge(&self.warm, end);
@@ -229,7 +245,6 @@ impl Converger {
             let samples = self.warm.fill(gap, self.time, left, later)? as i64;
             for runner in &mut self.runners {
                 runner.voice.fill(gap, self.time, left, later)?;
-                self.saved -= samples;
                 runner.compare(&self.warm, self.time + samples);
             }
             self.time += samples;

@@ -62,7 +62,7 @@ impl Voice {
         decoder.set_gain_q8(shape.gain_q8)?;
         Ok(Self {
             decoder,
-            concealer: Concealer::new(MEDIA_RATE, shape.complexity)?,
+            concealer: Concealer::new(shape.complexity),
             pcm: Vec::new(),
         })
     }

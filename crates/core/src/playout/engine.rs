@@ -65,7 +65,7 @@ impl<T: Sample + Unit> Playout<T> {
         }
         let scale = i64::from(MEDIA_RATE / config.rate);
         Ok(Self {
-            concealer: Concealer::new(config.rate, config.complexity)?,
+            concealer: Concealer::new(config.complexity),
             pending: Pending::new(decoder.channels(), scale),
             delay: Delay::new(f64::from(config.late_per_mille) / 1000.0),
             adapter: Adapter::default(),

@@ -148,7 +148,7 @@ class LongEncoding:
 
     def _encode_here(self) -> Generator[Sequence[bytes]]:
         encoder, pending, size = self._new_encoder(), list[bytes](), 0
-        before = frames = b""
+        before = frames = memoryview(b"")
         begins = False
         for part, ends in self._parts():
             pending.append(part)
@@ -162,8 +162,8 @@ class LongEncoding:
                 continue
             if begins:
                 encoder = self._new_encoder()
-                self._encode(encoder, self._last(before + frames))
-            before, frames = frames, data[: len(data) - size]
+                self._encode(encoder, self._last(b"".join((before, frames))))
+            before, frames = frames, memoryview(data)[: len(data) - size]  # no copy
             yield self._count(self._encode(encoder, frames), len(frames))
             self._tell()
             begins = ends
@@ -224,7 +224,7 @@ class LongEncoding:
         like = self._like.encoder
         return Encoder(like.rate, like.channels, preset=like.settings)
 
-    def _encode(self, encoder: Encoder, frames: bytes) -> Sequence[bytes]:
+    def _encode(self, encoder: Encoder, frames: bytes | memoryview) -> Sequence[bytes]:
         pcm = memoryview(frames).cast(TYPE_CODES[self._like.sample_format])
         return encoder.encode_frames(pcm, self._like.frame_samples)
 

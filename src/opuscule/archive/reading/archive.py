@@ -1,4 +1,8 @@
-"""An archive opened for reading."""
+"""An archive opened for reading.
+
+The catalogue is imported where it is read: a process that reads one second of one recording does
+not, and msgspec takes milliseconds to import.
+"""
 
 import fnmatch
 import logging
@@ -7,12 +11,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from opuscule import _native
 from opuscule.archive.reading.recording import Recording
-from opuscule.archive.storage.catalogue import CATALOGUE
-from opuscule.archive.storage.entries import Entry, parse, read_entry
 from opuscule.archive.storage.incoming import left_names
 from opuscule.archive.storage.info import is_name
 from opuscule.archive.storage.store import check_archive
@@ -26,6 +26,8 @@ from opuscule.errors import (
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
+
+    from opuscule.archive.storage.entries import Entry
 
 __all__ = ["Archive", "open_archive"]
 
@@ -118,7 +120,7 @@ class Archive(Collection[str]):
             return (self.store.path / "recordings" / name / "zarr.json").is_file()
         return name in self.catalogue()
 
-    def catalogue(self) -> Mapping[str, Entry]:
+    def catalogue(self) -> "Mapping[str, Entry]":
         """Return what the catalogue says of each recording, by name.
 
         Where it is missing or damaged, the recordings are asked one by one, and a warning is
@@ -130,6 +132,9 @@ class Archive(Collection[str]):
         if isinstance(self.store, LocalStore):
             return self._local_catalogue(self.store)
         if self._entries is None:
+            from opuscule.archive.storage.catalogue import CATALOGUE
+            from opuscule.archive.storage.entries import parse
+
             try:
                 entries: dict[str, Entry] = {}
                 parse(self.store.read(CATALOGUE), entries)
@@ -150,7 +155,7 @@ class Archive(Collection[str]):
         start_epoch_ms: int | None = None,
         stop_epoch_ms: int | None = None,
         attributes: Mapping[str, object] | None = None,
-    ) -> Iterator[Entry]:
+    ) -> "Iterator[Entry]":
         """Search the catalogue; what is left as it is does not restrict.
 
         Args:
@@ -184,8 +189,11 @@ class Archive(Collection[str]):
             ):
                 yield entry
 
-    def _local_catalogue(self, store: LocalStore) -> Mapping[str, Entry]:
+    def _local_catalogue(self, store: LocalStore) -> "Mapping[str, Entry]":
         """Read what is new of the catalogue, and what was not yet entered."""
+        from opuscule.archive.storage.catalogue import CATALOGUE
+        from opuscule.archive.storage.entries import parse
+
         try:
             status = (store.path / CATALOGUE).stat()
             seen = (status.st_ino, status.st_mtime_ns, status.st_size)
@@ -210,7 +218,7 @@ class Archive(Collection[str]):
         known = {name: entry for name, entry in self._entries.items() if name not in late}
         return known | self._read(sorted(late))
 
-    def _listed(self, error: Exception) -> dict[str, Entry]:
+    def _listed(self, error: Exception) -> "dict[str, Entry]":
         if not self._told:
             self._told = True
             _log.warning(
@@ -221,7 +229,9 @@ class Archive(Collection[str]):
             )
         return self._read(self.store.names("recordings"))
 
-    def _read(self, names: list[str]) -> dict[str, Entry]:
+    def _read(self, names: list[str]) -> "dict[str, Entry]":
+        from opuscule.archive.storage.entries import Entry, read_entry
+
         found = {}
         for name in names:
             try:
@@ -239,7 +249,7 @@ class Archive(Collection[str]):
 _FACTS = frozenset(("container", "device", "kind", "path"))
 
 
-def _says(entry: Entry, key: str, wanted: object) -> bool:
+def _says(entry: "Entry", key: str, wanted: object) -> bool:
     for known in (entry.attributes, entry.tags, entry.metadata):
         if key in known:
             value = known[key]
@@ -250,6 +260,8 @@ def _says(entry: Entry, key: str, wanted: object) -> bool:
             return False
     if isinstance(value, str) or not isinstance(wanted, str):
         return value == wanted
+    import msgspec
+
     return msgspec.json.encode(value).decode() == wanted
 
 

@@ -1,13 +1,15 @@
-"""All the ways to ask for ranges: slices, seconds, moments, blocks, many at once."""
+"""All the ways to ask for ranges: slices, seconds, moments, blocks, many at once.
+
+What only some of them need is imported there, because a process may want but one range.
+"""
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from opuscule.archive.reading.damage import OnDamage, check_on_damage
-from opuscule.archive.reading.moments import Seconds, moment_to_sample, seconds_to_sample
 from opuscule.archive.reading.positions import Positions
 from opuscule.archive.reading.rates import resampled
 from opuscule.archive.reading.streaming import Mode, Readable, blocks, check_mode, pick
@@ -16,6 +18,9 @@ from opuscule.codec.pcm import check_sample_format
 from opuscule.errors import InvalidArgumentError
 from opuscule.packets import SampleFormat
 from opuscule.units import MEDIA_RATE
+
+if TYPE_CHECKING:
+    from opuscule.archive.reading.moments import Seconds
 
 __all__ = ["RangeReading"]
 
@@ -54,7 +59,7 @@ class RangeReading:
         return self.extract(start, stop)
 
     def seconds_range(
-        self: Readable, start: Seconds = 0, stop: Seconds | None = None
+        self: Readable, start: "Seconds" = 0, stop: "Seconds | None" = None
     ) -> tuple[int, int]:
         """Tell the range between two times in seconds from the beginning of the audio.
 
@@ -72,6 +77,8 @@ class RangeReading:
             InvalidArgumentError: they are no numbers, or the range is empty or not within the
                 audio.
         """
+        from opuscule.archive.reading.moments import seconds_to_sample
+
         end = self.info.total_samples if stop is None else seconds_to_sample(stop)
         return _checked(self, seconds_to_sample(start), end, f"{start} s to {stop} s")
 
@@ -83,6 +90,8 @@ class RangeReading:
                 the range is empty or not within the audio.
         """
         began = self.info.start_epoch_ms
+        from opuscule.archive.reading.moments import moment_to_sample
+
         first, last = moment_to_sample(start, began), moment_to_sample(stop, began)
         return _checked(self, first, last, f"{start.isoformat()} to {stop.isoformat()}")
 
@@ -254,6 +263,8 @@ def _many(
     if threads == 1:
         yield from map(decode, ranges)
         return
+    from concurrent.futures import Future, ThreadPoolExecutor  # for several threads alone
+
     _ = recording.index, recording.points  # read here once, and not by every thread
     waiting: deque[Future[Pcm]] = deque()
     pool = ThreadPoolExecutor(threads, "opuscule-extract")

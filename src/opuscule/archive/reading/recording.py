@@ -11,7 +11,7 @@ channels.
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from opuscule import _native
 from opuscule.archive.layout import Index, Run
@@ -22,14 +22,12 @@ from opuscule.archive.reading.damage import (
     OnDamage,
     check_on_damage,
 )
-from opuscule.archive.reading.originals import Original
 from opuscule.archive.reading.planning import MAX_COMPLEXITY, Plan
 from opuscule.archive.reading.ranges import RangeReading
 from opuscule.archive.reading.sequential import SequentialDecoder
 from opuscule.archive.storage.documents import open_recording_document
 from opuscule.archive.storage.info import RecordingInfo
 from opuscule.archive.storage.local import StoredArray
-from opuscule.archive.storage.lossless import Lossless
 from opuscule.archive.storage.points import Part, SyncPoints
 from opuscule.archive.storage.stores import LocalStore, Place
 from opuscule.codec import Pcm, as_pcm
@@ -41,6 +39,9 @@ from opuscule.errors import (
 )
 from opuscule.packets import Gap, Packet, SampleFormat
 from opuscule.units import ms_to_samples
+
+if TYPE_CHECKING:
+    from opuscule.archive.reading.originals import Original
 
 __all__ = ["MAX_COMPLEXITY", "Recording"]
 
@@ -189,7 +190,7 @@ class Recording(RangeReading):
         return self._contents.payload(start_byte, stop_byte)
 
     @cached_property
-    def lossless(self) -> Original | None:
+    def lossless(self) -> "Original | None":
         """The file's own samples, where they are kept beside the packets; else None.
 
         Raises:
@@ -198,6 +199,9 @@ class Recording(RangeReading):
         known = self.info.source.get("lossless")
         if known is None:
             return None
+        from opuscule.archive.reading.originals import Original
+        from opuscule.archive.storage.lossless import Lossless
+
         known = Lossless.from_json(known, str(self.place))
         return Original(self.name, known, self.info.start_epoch_ms, self.array)
 

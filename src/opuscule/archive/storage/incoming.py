@@ -12,9 +12,7 @@ ends, however it ends:
 
 import contextlib
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +61,8 @@ class OwnPlace:
 
     def close(self) -> None:
         """Remove it with all that is in it, and ``.incoming`` if nobody else is in there."""
+        import shutil  # for writers alone: reading one second does without
+
         shutil.rmtree(self.path, ignore_errors=True)
         self.release()
         if self.path.parent.name == INCOMING:
@@ -101,6 +101,8 @@ def make_place(root: Path, name: str) -> OwnPlace:
     Raises:
         OSError: it cannot be made.
     """
+    import tempfile  # for writers alone
+
     incoming = root / INCOMING
     for _ in range(100):
         incoming.mkdir(exist_ok=True)
@@ -117,6 +119,8 @@ def make_beside(root: Path) -> OwnPlace:
     Raises:
         OSError: it cannot be made.
     """
+    import tempfile
+
     for _ in range(100):
         made = tempfile.mkdtemp(prefix=f".{root.name}.", suffix=_BESIDE, dir=root.parent)
         with contextlib.suppress(FileNotFoundError):

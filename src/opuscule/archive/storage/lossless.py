@@ -5,7 +5,6 @@ length of each of its frames. Frames decode independently and hold the same numb
 range is one read of bytes.
 """
 
-import hashlib
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -124,6 +123,8 @@ def write_lossless(reader: PcmReader, bits: int, path: Path) -> LosslessFile:
                 mux(frame)
             mux(None)
         file.seek(0)
+        import hashlib  # for writers alone: it loads OpenSSL
+
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         header_bytes = file.tell() - sum(lengths)
     known = Lossless(

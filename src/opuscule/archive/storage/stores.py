@@ -6,14 +6,12 @@ an archive needs; how many requests each part of it costs is in docs/archive-for
 
 import os
 import struct
-import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from opuscule.errors import InvalidArgumentError, MissingExtraError, NotAnArchiveError
 
@@ -165,6 +163,10 @@ class ZipStore(Store):
     _LOCAL_HEADER = struct.Struct("<26xHH")
 
     def __init__(self, path: Path) -> None:
+        import zipfile  # most processes read no zip file, and importing it takes milliseconds
+
+        self._errors = (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError)
+        self._stored = zipfile.ZIP_STORED
         try:
             self._zip = zipfile.ZipFile(path)
         except zipfile.BadZipFile as error:
@@ -183,7 +185,7 @@ class ZipStore(Store):
             return self._zip.read(self._root + key)
         except KeyError:
             raise FileNotFoundError(f"{self.name} has no {key}") from None
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
+        except self._errors as error:
             raise OSError(f"{self.name}: {key} cannot be unpacked: {error}") from error
 
     def read_range(self, key: str, start: int, stop: int) -> bytes:
@@ -192,7 +194,7 @@ class ZipStore(Store):
             info = self._zip.getinfo(self._root + key)
         except KeyError:
             raise FileNotFoundError(f"{self.name} has no {key}") from None
-        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+        if info.compress_type != self._stored or info.flag_bits & 1:
             return self.read(key)[start:stop]
         with open(self.name, "rb", buffering=0) as file:  # noqa: PTH123 - hot path
             file.seek(info.header_offset)
@@ -301,6 +303,8 @@ def open_store(
         OSError: it cannot be read.
     """
     if isinstance(where, str) and "://" in where:
+        from urllib.parse import urlsplit  # for URLs alone
+
         url = where if urlsplit(where).scheme else f"file://{where}"
         obstore = _import_obstore()
         try:

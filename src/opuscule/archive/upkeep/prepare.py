@@ -42,8 +42,8 @@ def prepare(
 ) -> PrepareReport:
     """Find and store a recording's sync points. Nothing else of it changes.
 
-    Interrupted, it leaves the recording as it was. Costs about three times the decoding of it all,
-    whatever the signal.
+    Interrupted, it leaves the recording as it was. Costs three to five times the decoding of it
+    all.
 
     Args:
         recording: which.

@@ -1,11 +1,39 @@
 //! Owner of a decoder of one stream or several.
 
+use std::ffi::c_void;
 use std::ptr;
+use std::sync::OnceLock;
 
 use opusic_sys as sys;
 
-use super::{Control, Memory, Query, Sample, check, length};
+use super::{Control, Memory, Query, Sample, check, enhance, length};
 use crate::opus::{Error, Layout};
+
+/// Decoders of one stream as they begin, by rate and channels: to make one anew, with its weights
+/// looked up by name and the processor asked what it can do, takes as long as six packets of speech.
+static FRESH: [[OnceLock<Memory>; 2]; 5] = [const { [const { OnceLock::new() }; 2] }; 5];
+const RATES: [i32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
+
+/// The memory of a decoder that has decoded nothing.
+fn fresh(rate: i32, channels: usize) -> Result<Memory, Error> {
+    let make = || {
+        let count = length(channels);
+        // SAFETY: plain value in.
+        let mut memory = Memory::new(unsafe { sys::opus_decoder_get_size(count) })?;
+        // SAFETY: the memory has the size that libopus asked for.
+        check(unsafe { sys::opus_decoder_init(memory.state(), rate, count) })?;
+        Ok(memory)
+    };
+    let row = RATES.iter().position(|known| *known == rate);
+    let Some(kept) = row.and_then(|row| FRESH[row].get(channels - 1)) else {
+        return make();
+    };
+    if let Some(memory) = kept.get() {
+        return Ok(memory.clone());
+    }
+    let memory = make()?;
+    Ok(kept.get_or_init(|| memory).clone())
+}
 
 /// An `OpusDecoder` or `OpusMSDecoder`. A clone is one of its own, as the module's head explains.
 #[derive(Clone)]
@@ -14,6 +42,8 @@ pub(in crate::opus) struct RawDecoder {
     channels: usize,
     /// How many streams an `OpusMSDecoder` has; `None` for an `OpusDecoder`.
     streams: Option<i32>,
+    /// Whether its complexity is one at which libopus enhances speech.
+    enhances: bool,
 }
 
 impl RawDecoder {
@@ -21,15 +51,11 @@ impl RawDecoder {
         let rate = rate.cast_signed();
         let channels = layout.mapping.len();
         if layout.is_single() {
-            let count = length(channels);
-            // SAFETY: plain value in.
-            let mut memory = Memory::new(unsafe { sys::opus_decoder_get_size(count) })?;
-            // SAFETY: the memory has the size that libopus asked for.
-            check(unsafe { sys::opus_decoder_init(memory.state(), rate, count) })?;
             return Ok(Self {
-                memory,
+                memory: fresh(rate, channels)?,
                 channels,
                 streams: None,
+                enhances: false,
             });
         }
         let (streams, coupled) = (layout.streams.into(), layout.coupled.into());
@@ -51,6 +77,7 @@ impl RawDecoder {
             memory,
             channels,
             streams: Some(streams),
+            enhances: false,
         })
     }
 
@@ -74,6 +101,9 @@ impl RawDecoder {
 
     /// Sets it in every stream.
     pub(in crate::opus) fn set(&mut self, control: Control, value: i32) -> Result<(), Error> {
+        if control.0 == Control::COMPLEXITY.0 {
+            self.enhances = value >= enhance::MIN_COMPLEXITY;
+        }
         let Some(streams) = self.streams else {
             // SAFETY: the memory holds a decoder; every `Control` takes exactly one opus_int32.
             let set = unsafe { sys::opus_decoder_ctl(self.memory.state(), control.0, value) };
@@ -133,12 +163,78 @@ impl RawDecoder {
         let (data, bytes) = packet.map_or((ptr::null(), 0), |p| (p.as_ptr(), length(p.len())));
         let samples = length(out.len() / self.channels);
         let out = out.as_mut_ptr();
-        check(if self.is_single() {
-            // SAFETY: `data` is null with length 0 or a live slice; `out` holds samples × channels.
-            unsafe { T::DECODE(self.memory.state(), data, bytes, out, samples, fec.into()) }
-        } else {
-            // SAFETY: as above, of several streams.
-            unsafe { T::DECODE_MANY(self.memory.state(), data, bytes, out, samples, fec.into()) }
-        })
+        let state: *mut c_void = self.memory.state();
+        let single = self.is_single();
+        check(enhance::decoding(self.enhances, || {
+            if single {
+                // SAFETY: `data` is null with length 0 or a live slice; `out` holds samples × channels.
+                unsafe { T::DECODE(state.cast(), data, bytes, out, samples, fec.into()) }
+            } else {
+                // SAFETY: as above, of several streams.
+                unsafe { T::DECODE_MANY(state.cast(), data, bytes, out, samples, fec.into()) }
+            }
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::opus::{Encoder, EncoderSettings, Value};
+
+    /// Voiced sound: pulses through two resonances, in wideband SILK packets of 20 ms.
+    fn packets() -> Result<Vec<Vec<u8>>, Error> {
+        let settings = EncoderSettings::default()
+            .with("application", Value::Word("voip"))?
+            .with("bitrate", Value::Number(16_000))?;
+        let mut encoder = Encoder::new(16_000, 1, 0, settings)?;
+        let (mut a, mut b) = (0.0_f32, 0.0_f32);
+        let mut frame = |n: usize| {
+            let samples: Vec<i16> = (0..320)
+                .map(|at| {
+                    let pulse = f32::from((n * 320 + at).is_multiple_of(130 + n % 7));
+                    (a, b) = (pulse * 9000.0 + 1.6 * a - 0.9 * b, a);
+                    a as i16
+                })
+                .collect();
+            let mut out = vec![0; encoder.max_packet_bytes()];
+            let length = encoder.encode(&samples, &mut out)?;
+            out.truncate(length);
+            Ok(out)
+        };
+        (0..40).map(&mut frame).collect()
+    }
+
+    /// Twenty packets at complexity 5 and twenty at 10; and the memory between them.
+    fn decoded(skipping: bool) -> Result<(Vec<i16>, Vec<u128>), Error> {
+        let mut decoder = RawDecoder::new(16_000, &Layout::single(1)?)?;
+        decoder.set(Control::COMPLEXITY, 5)?;
+        decoder.enhances = !skipping;
+        let (mut pcm, mut words) = (vec![0; 40 * 320], Vec::new());
+        for (n, (packet, out)) in packets()?.iter().zip(pcm.chunks_exact_mut(320)).enumerate() {
+            if n == 20 {
+                words = decoder.words().to_vec();
+                decoder.set(Control::COMPLEXITY, 10)?;
+            }
+            decoder.decode(Some(packet), out, false)?;
+        }
+        Ok((pcm, words))
+    }
+
+    #[test]
+    fn what_is_skipped_is_not_missed() -> Result<(), Error> {
+        let (skipped, words) = decoded(true)?;
+        let (all, words_of_all) = decoded(false)?;
+        assert_eq!(skipped, all);
+        let is_skipped = words != words_of_all;
+        assert_eq!(is_skipped, cfg!(target_os = "linux"));
+        let mut plain = RawDecoder::new(16_000, &Layout::single(1)?)?;
+        let mut pcm = vec![0; 40 * 320];
+        for (packet, out) in packets()?.iter().zip(pcm.chunks_exact_mut(320)) {
+            plain.decode(Some(packet), out, false)?;
+        }
+        assert_eq!(skipped[..20 * 320], pcm[..20 * 320]);
+        assert_ne!(skipped, pcm, "at complexity 10 speech is enhanced");
+        Ok(())
     }
 }

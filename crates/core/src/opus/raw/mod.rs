@@ -13,6 +13,7 @@
 mod decoder;
 mod dred;
 mod encoder;
+mod enhance;
 pub mod reference;
 
 use std::ffi::{CStr, c_int};
