@@ -25,37 +25,58 @@ if TYPE_CHECKING:
     from opuscule.archive.reading.positions import Positions
     from opuscule.archive.reading.recording import Recording
     from opuscule.archive.reading.segments import Segment, SegmentDataset
-    from opuscule.archive.storage.catalogue import Entry
+    from opuscule.archive.storage.entries import Entry
+    from opuscule.archive.storage.incoming import Leftover
     from opuscule.archive.storage.info import RecordingInfo
     from opuscule.archive.storage.lossless import Lossless, read_lossless
+    from opuscule.archive.storage.writer import RecordingWriter
     from opuscule.archive.upkeep.export import ExportReport, export_recordings
+    from opuscule.archive.upkeep.garbage import GarbageReport, collect_garbage
     from opuscule.archive.upkeep.prepare import PrepareReport, prepare
     from opuscule.archive.upkeep.reindex import ReindexReport, reindex
+    from opuscule.archive.upkeep.removal import (
+        Expired,
+        ExpireReport,
+        RemoveReport,
+        expire_recordings,
+        remove_recordings,
+    )
+    from opuscule.archive.upkeep.stats import ArchiveStats, archive_stats
     from opuscule.archive.upkeep.verify import VerifyReport, verify
 
 __all__ = [
     "Archive",
+    "ArchiveStats",
     "BulkProgress",
     "CutReport",
     "Damage",
     "Entry",
+    "ExpireReport",
+    "Expired",
     "ExportReport",
     "FileOutcome",
+    "GarbageReport",
     "ImportOptions",
     "ImportResult",
+    "Leftover",
     "Lossless",
     "Original",
     "Positions",
     "PrepareReport",
     "Recording",
     "RecordingInfo",
+    "RecordingWriter",
     "ReindexReport",
+    "RemoveReport",
     "Segment",
     "SegmentDataset",
     "SourceFile",
     "TreeReport",
     "VerifyReport",
+    "archive_stats",
+    "collect_garbage",
     "cut",
+    "expire_recordings",
     "export_recordings",
     "import_file",
     "import_tree",
@@ -63,33 +84,44 @@ __all__ = [
     "prepare",
     "read_lossless",
     "reindex",
+    "remove_recordings",
     "seal",
     "verify",
 ]
 
 _LATER = {
     "Archive": "reading.archive",
+    "ArchiveStats": "upkeep.stats",
     "BulkProgress": "importing.manifest",
     "CutReport": "reading.cutting",
     "Damage": "reading.damage",
-    "Entry": "storage.catalogue",
+    "Entry": "storage.entries",
+    "ExpireReport": "upkeep.removal",
+    "Expired": "upkeep.removal",
     "ExportReport": "upkeep.export",
     "FileOutcome": "importing.manifest",
+    "GarbageReport": "upkeep.garbage",
     "ImportOptions": "importing.manifest",
     "ImportResult": "importing.importer",
+    "Leftover": "storage.incoming",
     "Lossless": "storage.lossless",
     "Original": "reading.originals",
     "Positions": "reading.positions",
     "PrepareReport": "upkeep.prepare",
     "Recording": "reading.recording",
     "RecordingInfo": "storage.info",
+    "RecordingWriter": "storage.writer",
     "ReindexReport": "upkeep.reindex",
+    "RemoveReport": "upkeep.removal",
     "Segment": "reading.segments",
     "SegmentDataset": "reading.segments",
     "SourceFile": "importing.sources",
     "TreeReport": "importing.manifest",
     "VerifyReport": "upkeep.verify",
+    "archive_stats": "upkeep.stats",
+    "collect_garbage": "upkeep.garbage",
     "cut": "reading.cutting",
+    "expire_recordings": "upkeep.removal",
     "export_recordings": "upkeep.export",
     "import_file": "importing.importer",
     "import_tree": "importing.tree",
@@ -97,6 +129,7 @@ _LATER = {
     "prepare": "upkeep.prepare",
     "read_lossless": "storage.lossless",
     "reindex": "upkeep.reindex",
+    "remove_recordings": "upkeep.removal",
     "seal": "importing.seal",
     "verify": "upkeep.verify",
 }
