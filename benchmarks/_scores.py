@@ -1,0 +1,100 @@
+"""How good it sounds: ``score.py`` of ``../shared/neteq``, asked once for each sound.
+
+Scores are kept in the temporary folder by the content of what was played.
+"""
+
+import csv
+import hashlib
+import json
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from _speech import CACHE, NETEQ, load_module
+
+__all__ = ["Others", "Scores", "others", "scored", "write_wav"]
+
+RATE = 48_000
+
+Samples = NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What score.py says."""
+
+    pesq: float
+    plcmos: float
+    stoi: float
+    delay_ms: float
+    delay_p95_ms: float
+    windows: int
+    pesq_segments: tuple[float, ...]
+    track: tuple[tuple[float, float], ...]
+    """Time and delay of each window of speech that was surely found again, in seconds."""
+
+
+def write_wav(path: Path, pcm: Samples) -> None:
+    """Write it as score.py reads it."""
+    import soundfile
+
+    soundfile.write(path, pcm, RATE, "PCM_16")
+
+
+def scored(pcm: Samples, reference: Path, *, quick: bool = False) -> Scores:
+    """Score what was played; from the cache where the same was scored before.
+
+    ``quick`` leaves PLCMOS out (nan), which takes most of the time.
+    """
+    folder = CACHE / "scores"
+    folder.mkdir(parents=True, exist_ok=True)
+    key = hashlib.sha256(pcm.tobytes() + reference.name.encode()).hexdigest()
+    full, part = folder / f"{key}.json", folder / f"{key}.quick.json"
+    for path in (full, part) if quick else (full,):
+        if path.exists():
+            return _scores(json.loads(path.read_text()))
+    script = load_module("score")
+    own_plcmos = script.plcmos
+    if quick:
+        script.plcmos = lambda _: float("nan")
+    with tempfile.TemporaryDirectory() as scratch:
+        wav = Path(scratch) / "played.wav"
+        write_wav(wav, pcm)
+        try:
+            found: dict[str, Any] = script.score(reference, wav)
+        finally:
+            script.plcmos = own_plcmos
+        track = script.delay_track(script.load(reference), script.load(wav))
+        found["track"] = track[track[:, 2] > script.SURE, :2].round(5).tolist()
+    target = part if quick else full
+    unfinished = target.with_suffix(f".{id(found)}")
+    unfinished.write_text(json.dumps(found))
+    unfinished.replace(target)
+    return _scores(found)
+
+
+def _scores(found: dict[str, Any]) -> Scores:
+    track = tuple((float(t), float(d)) for t, d in found.pop("track"))
+    return Scores(**found | {"pesq_segments": tuple(found["pesq_segments"])}, track=track)
+
+
+Others = dict[tuple[str, str, str], dict[str, float]]
+
+
+@cache
+def others() -> Others:
+    """What other receivers reached, by system, stream and condition."""
+    with (NETEQ / "results.csv").open(newline="") as file:
+        return {
+            (row["system"], row["variant"], row["condition"]): {
+                name: float(row[name] or "nan")
+                for name in ("pesq", "plcmos", "stoi", "delay_ms", "delay_p95_ms")
+            }
+            for row in csv.DictReader(file)
+            if row["set"] == "public"
+        }
