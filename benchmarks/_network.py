@@ -3,14 +3,15 @@
 A trace says of each row (20 ms of audio) when it was sent and when it was handed over, if it was.
 The public ones are ``../shared/neteq/traces``; those of our own making are named ``KIND~SEED``,
 where a kind is one of the public names or ``reorder60``, ``drift300`` and the like (:data:`KINDS`).
-Their statistics were fitted to the public ones (``--check`` of ``benchmarks/playout.py`` prints
-both side by side). As there, the first two seconds are left in peace.
+Their statistics were fitted to the public ones (``benchmarks/playout.py --statistics`` prints
+both). As there, the first two seconds are left in peace.
 """
 
 import csv
 import itertools
 import random
 import re
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = [
     "in_packets",
     "load_trace",
     "read_trace",
+    "statistics_of",
     "write_trace",
 ]
 
@@ -100,6 +102,27 @@ def in_packets(trace: Trace, rows: int) -> Trace:
     return Trace(trace.name, tuple(replace(row, sequence=k) for k, row in enumerate(last)))
 
 
+def statistics_of(trace: Trace) -> dict[str, float]:
+    """What traces of a kind should have in common: losses, delays, how often they jump."""
+    delays = [row.arrival_ms - row.sent_ms for row in trace.rows if row.arrival_ms is not None]
+    lost = [row.arrival_ms is None for row in trace.rows]
+    bursts = sum(b and not a for a, b in itertools.pairwise([False, *lost]))
+    cuts = statistics.quantiles(delays, n=100, method="inclusive")
+    jumps = sum(b - a > 200 for a, b in itertools.pairwise(delays))
+    seconds = len(trace.rows) * ROW_MS / 1000
+    return {
+        "lost %": 100 * sum(lost) / len(lost),
+        "burst": sum(lost) / bursts if bursts else 0.0,
+        "mean ms": statistics.mean(delays),
+        "deviation": statistics.pstdev(delays),
+        "median": cuts[49],
+        "p95": cuts[94],
+        "p99": cuts[98],
+        "most": max(delays),
+        "jumps every s": seconds / jumps if jumps else 0.0,
+    }
+
+
 # Drawn by lot
 
 Draw = random.Random
@@ -129,7 +152,7 @@ def _exponential(draw: Draw, deviation_ms: float) -> Delays:
 
     The order makes of a mean another deviation: these means were found by simulation.
     """
-    mean_ms = {10: 9.6, 40: 34.0, 80: 65.0}.get(deviation_ms, 0.85 * deviation_ms)
+    mean_ms = {10.0: 9.6, 40.0: 34.0, 80.0: 65.0}.get(deviation_ms, 0.85 * deviation_ms)
     return [draw.expovariate(1 / mean_ms) for _ in range(ROWS)]
 
 
@@ -137,8 +160,8 @@ def _wifi(draw: Draw) -> Delays:
     """Small jitter and, about every second, a station that has to wait its turn."""
     delays, queue_ms, contended = [], 0.0, False
     for _ in range(ROWS):
-        contended = draw.random() >= 0.17 if contended else draw.random() < 0.014
-        service_ms = draw.expovariate(1 / 34.0)
+        contended = draw.random() >= 0.22 if contended else draw.random() < 0.027
+        service_ms = draw.expovariate(1 / 30.0)
         queue_ms = max(0.0, queue_ms + (service_ms - ROW_MS if contended else -ROW_MS))
         delays.append(queue_ms + draw.expovariate(1 / 6.0))
     return delays

@@ -17,10 +17,19 @@ from _network import ROW_MS, Trace, in_packets
 from _receivers import FIRST_PULL_MS
 from opuscule.playout import PlayedSpan
 
-__all__ = ["Event", "back_by_log", "back_by_track", "delay_of_log", "events", "heard", "rebuilt"]
+__all__ = [
+    "Event",
+    "back_by_log",
+    "back_by_track",
+    "delay_of_log",
+    "events",
+    "heard",
+    "rebuilt",
+    "voiced",
+]
 
 RATE, BLOCK_SAMPLES = 48_000, 480
-DATA = ("received", "fec", "dred")
+DATA = ("received", "fec", "dred", "stretched")
 BACK_MS = 20
 """What counts as back: so little above the delay before."""
 STAYS_MS = 200
@@ -41,7 +50,8 @@ def voiced(reference: Path) -> NDArray[np.bool_]:
 
 def media_samples(span: PlayedSpan) -> int:
     """How much of the stream a span stands for: more than it lasts where it is played faster."""
-    return int(getattr(span, "media_samples", span.samples))
+    stands_for: int | None = getattr(span, "media_samples", None)
+    return span.samples if stands_for is None else stands_for
 
 
 def times_played(spans: Sequence[PlayedSpan], samples: int) -> NDArray[np.int64]:
@@ -70,6 +80,28 @@ def delay_of_log(spans: Sequence[PlayedSpan]) -> tuple[Floats, Floats]:
             delays.append((at - span.time_samples) / 48)
         at += span.samples
     return np.array(times), np.array(delays)
+
+
+def shares_of(spans: Sequence[PlayedSpan]) -> dict[str, float]:
+    """How much of what was played was made from what."""
+    total = sum(span.samples for span in spans)
+    shares: dict[str, float] = {}
+    for span in spans:
+        shares[span.origin] = shares.get(span.origin, 0.0) + span.samples / total
+    return shares
+
+
+def mean_of_log(spans: Sequence[PlayedSpan]) -> tuple[float, float]:
+    """How much from the first span of data to the last is from none; the mean delay in ms."""
+    of_data = [k for k, span in enumerate(spans) if span.origin in DATA]
+    between = spans[of_data[0] : of_data[-1] + 1] if of_data else ()
+    total = sum(span.samples for span in between)
+    made_up = sum(span.samples for span in between if span.origin not in DATA)
+    _, delays = delay_of_log(spans)
+    lasted = [s.samples for s in spans if s.time_samples is not None and s.origin in DATA]
+    if not lasted:
+        return 1.0, float("nan")
+    return made_up / total, float(np.average(delays, weights=lasted))
 
 
 def rebuilt(spans: Sequence[PlayedSpan], trace: Trace, rows: int, longest_ms: int) -> float:

@@ -58,7 +58,7 @@ def scored(pcm: Samples, reference: Path, *, quick: bool = False) -> Scores:
     for path in (full, part) if quick else (full,):
         if path.exists():
             return _scores(json.loads(path.read_text()))
-    script = load_module("score")
+    script: Any = load_module("score")
     own_plcmos = script.plcmos
     if quick:
         script.plcmos = lambda _: float("nan")

@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from _common import report
-from _playout_lines import PARTS, Outcome, judged, planned, row_of, run
+from _network import PUBLIC, draw_trace, load_trace, statistics_of
+from _oracle import print_oracle
+from _playout_judges import judged
+from _playout_lines import KINDS_OF_OUR_OWN, PARTS, SEEDS, Outcome, planned, row_of, run
+from _playout_plots import draw_plots
 from _speech import NETEQ
 
 NEEDED = ("pesq", "pystoi", "speechmos", "onnxruntime", "soundfile", "scipy")
@@ -46,6 +50,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--conditions", help="only these conditions, with commas")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--quick", action="store_true", help="without PLCMOS")
+    parser.add_argument("--plots", type=Path, help="draw quality against delay into this folder")
+    parser.add_argument("--oracle", action="store_true", help="what is possible after spikes")
+    parser.add_argument("--statistics", action="store_true", help="of all traces, and nothing else")
     parser.add_argument("--system", default="opuscule", help="the name in --rows")
     parser.add_argument(
         "--set",
@@ -72,12 +79,30 @@ def line(outcome: Outcome) -> str:
     )
 
 
+def print_statistics() -> None:
+    """The public traces, each followed by those of our own of its kind."""
+    for kind in (*PUBLIC, *KINDS_OF_OUR_OWN):
+        traces = [load_trace(kind)] if kind in PUBLIC else []
+        for trace in (*traces, *(draw_trace(kind, seed) for seed in SEEDS)):
+            found = statistics_of(trace)
+            print(f"{trace.name:20}", *(f"{name} {value:.6g}" for name, value in found.items()))
+
+
 def main() -> None:
     wanted = arguments()
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing or not NETEQ.is_dir():
         print(f"skipped: {', '.join(missing) or NETEQ} not there", end=" ")
         print("(.venv/bin/pip install --require-hashes -r requirements/bench.txt)")
+        return
+    if wanted.statistics:
+        print_statistics()
+        return
+    if wanted.oracle:
+        print_oracle(wanted.jobs)
+        return
+    if wanted.plots:
+        draw_plots(wanted.plots, dict(wanted.set), wanted.jobs)
         return
     parts = wanted.only.split(",")
     if unknown := set(parts) - set(PARTS):
