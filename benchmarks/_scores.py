@@ -46,6 +46,24 @@ def write_wav(path: Path, pcm: Samples) -> None:
     soundfile.write(path, pcm, RATE, "PCM_16")
 
 
+@cache
+def _script() -> Any:
+    """score.py, its network on one thread: there is a process for each core already."""
+    import onnxruntime
+    from speechmos.plcmos import PLCMOS
+
+    script: Any = load_module("score")
+    one = onnxruntime.SessionOptions()
+    one.intra_op_num_threads = one.inter_op_num_threads = 1
+    # As score.py makes it; the values are the same.
+    script._plcmos = PLCMOS(embed_rounds=8)  # noqa: SLF001 - score.py is a script
+    script._plcmos.session = onnxruntime.InferenceSession(  # noqa: SLF001
+        script._plcmos.model_path,  # noqa: SLF001
+        one,
+    )
+    return script
+
+
 def scored(pcm: Samples, reference: Path, *, quick: bool = False) -> Scores:
     """Score what was played; from the cache where the same was scored before.
 
@@ -58,19 +76,26 @@ def scored(pcm: Samples, reference: Path, *, quick: bool = False) -> Scores:
     for path in (full, part) if quick else (full,):
         if path.exists():
             return _scores(json.loads(path.read_text()))
-    script: Any = load_module("score")
-    own_plcmos = script.plcmos
+    script, tracks = _script(), list[Any]()
+    own_plcmos, own_track = script.plcmos, script.delay_track
     if quick:
         script.plcmos = lambda _: float("nan")
+
+    def keep_track(*of: Any) -> Any:
+        # It takes a while to find, and score.py keeps it to itself.
+        tracks.append(own_track(*of))
+        return tracks[-1]
+
+    script.delay_track = keep_track
     with tempfile.TemporaryDirectory() as scratch:
         wav = Path(scratch) / "played.wav"
         write_wav(wav, pcm)
         try:
             found: dict[str, Any] = script.score(reference, wav)
         finally:
-            script.plcmos = own_plcmos
-        track = script.delay_track(script.load(reference), script.load(wav))
-        found["track"] = track[track[:, 2] > script.SURE, :2].round(5).tolist()
+            script.plcmos, script.delay_track = own_plcmos, own_track
+    track = tracks[0]
+    found["track"] = track[track[:, 2] > script.SURE, :2].round(5).tolist()
     target = part if quick else full
     unfinished = target.with_suffix(f".{id(found)}")
     unfinished.write_text(json.dumps(found))
