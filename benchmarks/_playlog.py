@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 RATE, BLOCK_SAMPLES = 48_000, 480
-DATA = ("received", "fec", "dred", "stretched")
+DATA = ("received", "fec", "dred")
 BACK_MS = 20
 """What counts as back: so little above the delay before."""
 STAYS_MS = 200
@@ -87,7 +87,8 @@ def shares_of(spans: Sequence[PlayedSpan]) -> dict[str, float]:
     total = sum(span.samples for span in spans)
     shares: dict[str, float] = {}
     for span in spans:
-        shares[span.origin] = shares.get(span.origin, 0.0) + span.samples / total
+        name = "stretched" if getattr(span, "media_samples", None) is not None else span.origin
+        shares[name] = shares.get(name, 0.0) + span.samples / total
     return shares
 
 

@@ -156,6 +156,7 @@ def run(case: Case) -> Outcome:
     began = time.monotonic()
     scores = scored(played.pcm, source.reference, quick=case.quick)
     scoring_s = time.monotonic() - began
+    held = case.kind.startswith(("spike", "stall"))
     made, delay_ms = mean_of_log(played.spans)
     return Outcome(
         case,
@@ -164,8 +165,8 @@ def run(case: Case) -> Outcome:
         delay_ms,
         shares_of(played.spans),
         made,
-        back_by_log(trace, played.spans),
-        back_by_track(trace, scores.track),
+        back_by_log(trace, played.spans) if held else [],
+        back_by_track(trace, scores.track) if held else [],
         rebuilt(played.spans, trace, source.packet_rows, 400),
         played.cpu_s,
         played.pull_ms,
