@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from _network import load_trace
 from _playlog import events, voiced
 from _scores import Scores, scored
-from _speech import material
+from _speech import load_module, material
 from opuscule.codec import Decoder
 
-__all__ = ["Plan", "Tried", "best_by_segment", "decode_plain", "plans", "print_oracle", "try_plan"]
+__all__ = ["Plan", "Tried", "decode_plain", "plans", "possible", "print_oracle", "try_plan"]
 
 RATE, BLOCK_MS = 48_000, 10
 BLOCK_SAMPLES = RATE * BLOCK_MS // 1000
@@ -53,6 +53,8 @@ class Plan:
     """How much of 10 ms may be taken away at most: 0.6 is 2.5 times as fast."""
     in_pauses: float = 3
     """How much more is taken of a pause than of speech."""
+    raised_ms: float = 0
+    """How much more delay is taken in the last pause before a spike: foresight."""
 
 
 def decode_plain(stream: str) -> Floats:
@@ -70,17 +72,29 @@ def _delays(plan: Plan, condition: str, loud: Bools) -> Floats:
     weights = np.where(loud, 1.0, plan.in_pauses)
     delays = np.full(len(loud) + 1, float(plan.base_ms))
     for event in events(load_trace(condition)):
-        held = event.end_ms - event.begin_ms
+        held = max(event.end_ms - event.begin_ms, plan.base_ms + plan.raised_ms)
         first = round(event.begin_ms / BLOCK_MS)
         skipped = round(min(plan.skip_ms, held - plan.base_ms) / BLOCK_MS)
         begin = first + skipped
         gone = max(0.0, held - plan.base_ms - skipped * BLOCK_MS)
         # What is played while it comes back is more than lasts so long, by what is gained.
         last = min(len(loud), begin + max(1, round((plan.back_ms + gone) / BLOCK_MS)))
+        if plan.raised_ms:
+            delays[_pause_before(loud, first) : first] += plan.raised_ms
         taken = np.cumsum(np.r_[0.0, _limited(weights[begin:last], gone, plan.most * BLOCK_MS)])
         delays[first:begin] = held - BLOCK_MS * np.arange(skipped)
         delays[begin : last + 1] = held - skipped * BLOCK_MS - taken
     return delays
+
+
+def _pause_before(loud: Bools, block: int) -> int:
+    """The middle of the last pause of 100 ms or more before a block."""
+    quiet = 0
+    for k in range(block - 1, -1, -1):
+        if loud[k] and quiet >= 10:
+            return k + 1 + quiet // 2
+        quiet = 0 if loud[k] else quiet + 1
+    return 0
 
 
 def _limited(weights: Floats, total_ms: float, most: float) -> Floats:
@@ -180,61 +194,110 @@ def plans() -> Iterator[Plan]:
     for base_ms, skip_ms, back_ms in itertools.product((60, 100), (0, 150, 300), (150, 600)):
         yield Plan(base_ms, back_ms, skip_ms, 0.9)
     # In pauses almost alone: between them the delay stays.
-    for base_ms, skip_ms, back_ms in itertools.product((20, 60), (0, 200), (1900,)):
-        yield Plan(base_ms, back_ms, skip_ms, 0.95, in_pauses=100)
+    for base_ms, skip_ms in itertools.product((20, 60), (0, 200)):
+        yield Plan(base_ms, 1900, skip_ms, 0.95, in_pauses=100)
+    # With foresight.
+    for raised_ms, back_ms, in_pauses in itertools.product((150, 300, 480), (150, 1900), (3, 100)):
+        if (back_ms, in_pauses) != (1900, 3):
+            yield Plan(20, back_ms, 0, 0.95, in_pauses, raised_ms)
+            yield Plan(20, back_ms, 150, 0.95, in_pauses, raised_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A plan and what came of it."""
+    """A plan and what came of it, as a whole and in each scored segment."""
 
     plan: Plan
     scores: Scores
     heard: float
+    segment_delays_ms: tuple[float, ...]
+    segments_heard: tuple[float, ...]
 
 
-def try_plan(x: Floats, condition: str, stream: str, plan: Plan) -> Tried:
-    """Play the decoded stream x as the plan says, and score it without PLCMOS."""
-    reference = material(stream).reference
+def try_plan(condition: str, stream: str, plan: Plan) -> Tried:
+    """Play the decoded stream as the plan says, and score it without PLCMOS."""
+    x, reference = decode_plain(stream), material(stream).reference
     blocks = x[: len(x) // BLOCK_SAMPLES * BLOCK_SAMPLES].reshape(-1, BLOCK_SAMPLES)
     loud = np.sqrt(np.mean(blocks**2, axis=1)) > QUIET * np.sqrt(np.mean(x**2))
     delays = _delays(plan, condition, loud)
     y = _stretch(x, delays)
     _fill(y, delays, stream)
     pcm = np.clip(np.round(y * 32768), -32768, 32767).astype(np.int16)
+    scores = scored(pcm, reference, quick=True)
     speech = voiced(reference)[: len(blocks) * BLOCK_SAMPLES : BLOCK_SAMPLES]
     played = np.diff(delays)[: len(speech)] > -MOST_HEARD * BLOCK_MS
-    return Tried(plan, scored(pcm, reference, quick=True), float(played[speech].mean()))
+    track = np.array(scores.track)
+    late, share = list[float](), list[float]()
+    for begin_s, end_s in _segments():
+        late.append(float(track[(track[:, 0] >= begin_s) & (track[:, 0] < end_s), 1].mean()) * 1000)
+        part = slice(round(begin_s * 1000 / BLOCK_MS), round(end_s * 1000 / BLOCK_MS))
+        share.append(float(played[part][speech[part]].mean()))
+    return Tried(plan, scores, float(played[speech].mean()), tuple(late), tuple(share))
 
 
-def best_by_segment(found: Sequence[Tried], most_ms: float, least_heard: float) -> list[Tried]:
-    """For each segment the best of the plans that keep to a mean delay and to what is heard.
+def _segments() -> list[tuple[float, float]]:
+    rows = load_module("score").read_segments()
+    numbers = sorted({row[0] for row in rows})
+    return [
+        (min(r[2] for r in rows if r[0] == k), max(r[3] for r in rows if r[0] == k))
+        for k in numbers
+    ]
 
-    No segment has two spikes, so that one who knows the trace may plan for each by itself.
+
+def possible(found: Sequence[Tried], most_ms: float, least_heard: float) -> list[Tried]:
+    """For each segment a plan, so that PESQ is best at a mean delay and with so much heard.
+
+    No segment has two spikes: one who knows the trace plans for each by itself. What delay and
+    what is not heard cost is a price each (Lagrange), tried from nothing upwards.
     """
-    fit = [t for t in found if t.scores.delay_ms <= most_ms and t.heard >= least_heard]
-    segments = range(len(fit[0].scores.pesq_segments)) if fit else ()
-    return [max(fit, key=lambda t: t.scores.pesq_segments[k]) for k in segments]
+    segments = range(len(_segments()))
+    best: list[Tried] = []
+    for price_ms, price_heard in itertools.product(np.r_[0, np.logspace(-5, -1, 25)], repeat=2):
+
+        def worth(tried: Tried, k: int, prices: tuple[float, float]) -> float:
+            delay, unheard = tried.segment_delays_ms[k], 1000 * (1 - tried.segments_heard[k])
+            return tried.scores.pesq_segments[k] - prices[0] * delay - prices[1] * unheard
+
+        prices = (float(price_ms), float(price_heard))
+        chosen = [max(found, key=lambda t: worth(t, k, prices)) for k in segments]
+        delay = np.mean([tried.segment_delays_ms[k] for k, tried in enumerate(chosen)])
+        heard = np.mean([tried.segments_heard[k] for k, tried in enumerate(chosen)])
+        if delay <= most_ms and heard >= least_heard and _pesq(chosen) > _pesq(best):
+            best = chosen
+    return best
+
+
+def _pesq(chosen: Sequence[Tried]) -> float:
+    values = [tried.scores.pesq_segments[k] for k, tried in enumerate(chosen)]
+    return statistics.mean(values) if values else 0.0
 
 
 def _try_spikes(plan: Plan) -> Tried:
-    return try_plan(decode_plain("plain"), "spike500", "plain", plan)
+    return try_plan("spike500", "plain", plan)
 
 
 def print_oracle(jobs: int) -> None:
     """Print each plan, and what is possible at a mean delay of 120 ms."""
+    found: list[Tried] = []
     with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
-        found = list(pool.map(_try_spikes, plans()))
-    for tried in found:
-        scores = tried.scores
-        print(
-            f"{tried.plan}: PESQ-WB {scores.pesq:.3f} STOI {scores.stoi:.3f}"
-            f" delay {scores.delay_ms:.0f} ms heard {tried.heard:.1%}"
-        )
-    best = best_by_segment(found, MOST_DELAY_MS, LEAST_HEARD)
-    if best:
-        pesq = [tried.scores.pesq_segments[k] for k, tried in enumerate(best)]
-        print(f"possible: PESQ-WB {statistics.mean(pesq):.3f}, of which 0.95 is", end=" ")
-        print(f"{0.95 * statistics.mean(pesq):.3f}; by segment:")
-        for tried, value in zip(best, pesq, strict=True):
-            print(f"  {value:.3f} {tried.plan}")
+        for tried in pool.map(_try_spikes, plans()):
+            found.append(tried)
+            print(
+                f"{tried.plan}: PESQ-WB {tried.scores.pesq:.3f} STOI {tried.scores.stoi:.3f}"
+                f" delay {statistics.mean(tried.segment_delays_ms):.0f} ms heard {tried.heard:.1%}",
+                flush=True,
+            )
+    causal = [tried for tried in found if not tried.plan.raised_ms]
+    for name, of in (("without foresight", causal), ("with foresight", found)):
+        for least_heard in (LEAST_HEARD, 0.95):
+            best = possible(of, MOST_DELAY_MS, least_heard)
+            if not best:
+                continue
+            delay_ms = statistics.mean(t.segment_delays_ms[k] for k, t in enumerate(best))
+            print(
+                f"possible {name}, {least_heard:.0%} heard: PESQ-WB {_pesq(best):.3f}"
+                f" (0.95 of it: {0.95 * _pesq(best):.3f}) at {delay_ms:.0f} ms; by segment:"
+            )
+            for k, tried in enumerate(best):
+                pesq, late_ms = tried.scores.pesq_segments[k], tried.segment_delays_ms[k]
+                print(f"  {pesq:.3f} at {late_ms:.0f} ms: {tried.plan}")

@@ -33,6 +33,8 @@ DATA = ("received", "fec", "dred")
 BACK_MS = 20
 """What counts as back: so little above the delay before."""
 STAYS_MS = 200
+FADED_MS = 300
+"""When a gap should have faded."""
 
 Floats = NDArray[np.float64]
 
@@ -125,6 +127,31 @@ def rebuilt(spans: Sequence[PlayedSpan], trace: Trace, rows: int, longest_ms: in
             lost += len(part)
         burst.clear()
     return played / lost if lost else float("nan")
+
+
+def loudest_in_gaps(
+    pcm: NDArray[np.int16], spans: Sequence[PlayedSpan], trace: Trace, reference: Path
+) -> float:
+    """The loudest 20 ms in gaps, from 300 ms on, in dB to the RMS of voiced speech: -100 at most.
+
+    What fades is far below it by then; what buzzes is not. nan without such gaps.
+    """
+    import soundfile
+
+    x, _ = soundfile.read(reference)
+    speech = np.sqrt(np.mean(x[: len(voiced(reference))][voiced(reference)] ** 2))
+    times, delays = delay_of_log(spans)
+    loudest = float("nan")
+    lost = [row.arrival_ms is None for row in trace.rows]
+    edges = np.flatnonzero(np.diff([False, *lost, False]))
+    for first, last in zip(edges[::2], edges[1::2], strict=True):
+        before = delays[times < first * ROW_MS]
+        delay_ms = before[-1] if len(before) else 0.0
+        begin, end = (round((k * ROW_MS + delay_ms) * RATE / 1000) for k in (first, last))
+        for at in range(begin + FADED_MS * RATE // 1000, end - 960, 960):
+            rms = np.sqrt(np.mean((pcm[at : at + 960] / 32768.0) ** 2))
+            loudest = np.fmax(loudest, 20 * np.log10(max(rms / speech, 1e-5)))
+    return float(loudest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ def _skipping(found: list[Outcome], name: str) -> list[Result]:
 
 
 def _outages(found: list[Outcome], name: str) -> list[Result]:
-    return [
+    results = [
         above(
             f"7 {name}: {label}",
             mean(found, column),
@@ -140,6 +140,9 @@ def _outages(found: list[Outcome], name: str) -> list[Result]:
         )
         for label, column in (("PESQ-WB", "pesq"), ("PLCMOS", "plcmos"), ("STOI", "stoi"))
     ]
+    loudest = max((o.loudest_db for o in found if not math.isnan(o.loudest_db)), default=math.nan)
+    # 20 dB below speech is what a gap that has faded may have at most.
+    return [*results, below(f"7 {name}: loudest after 300 ms of a gap", loudest, "dB", -20)]
 
 
 def _gaps(found: list[Outcome], name: str) -> list[Result]:

@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 from _network import load_trace
-from _playlog import back_by_log, back_by_track, heard, mean_of_log, rebuilt, shares_of
+from _playlog import (
+    back_by_log,
+    back_by_track,
+    heard,
+    loudest_in_gaps,
+    mean_of_log,
+    rebuilt,
+    shares_of,
+)
 from _receivers import play
 from _scores import Scores, scored
 from _speech import material
@@ -112,6 +120,8 @@ class Outcome:
     back_track_ms: list[float]
     rebuilt: float
     """Share of what was lost in bursts up to 400 ms that was played from data."""
+    loudest_db: float
+    """Of gaps, from 300 ms on, to voiced speech."""
     cpu_s: float
     pull_ms: tuple[float, float]
     scoring_s: float
@@ -168,6 +178,7 @@ def run(case: Case) -> Outcome:
         back_by_log(trace, played.spans) if held else [],
         back_by_track(trace, scores.track) if held else [],
         rebuilt(played.spans, trace, source.packet_rows, 400),
+        loudest_in_gaps(played.pcm, played.spans, trace, source.reference),
         played.cpu_s,
         played.pull_ms,
         scoring_s,
