@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from _network import load_trace
+from _network import ROW_MS, load_trace
 from _playlog import (
     back_by_log,
     back_by_track,
@@ -75,13 +75,17 @@ PARTS = {
 """What ``--only`` may name."""
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "dred120": {"mode": "fixed", "target_delay_ms": 110},
-    "dred200": {"mode": "fixed", "target_delay_ms": 190},
-    "dred460": {"mode": "fixed", "target_delay_ms": 450},
-    "skipping": {"mode": "fixed", "target_delay_ms": 60},
-    "gaps": {"mode": "fixed", "target_delay_ms": 450},
+    "dred120": {"mode": "fixed", "target_delay_ms": 115},
+    "dred200": {"mode": "fixed", "target_delay_ms": 195},
+    "dred460": {"mode": "fixed", "target_delay_ms": 455},
+    "skipping": {"mode": "fixed", "target_delay_ms": 55},
+    "gaps": {"mode": "fixed", "target_delay_ms": 455},
 }
-"""Arguments of Playout in a part; in the others it is to adapt."""
+"""Arguments of Playout in a part; in the others it is to adapt.
+
+The delay is 5 ms more, the phase of the pull; with packets of 60 ms the target is 40 ms less, for
+the delay counts from when the first 20 ms were sent, which is so long before the packet's arrival.
+"""
 
 AGAIN = ("dred120", "dred200", "dred460", "skipping", "gaps")
 """Parts with other settings for what another part may play, too."""
@@ -137,13 +141,26 @@ def planned(
     cases = []
     for part in (group for name in parts for group in PARTS[name]):
         kinds, streams = GROUPS[part]
-        settings = known(SETTINGS.get(part, {"mode": "adaptive"}) | overrides)
         if traces == "own":
             kinds = tuple(f"{kind}~{seed}" for kind in kinds for seed in SEEDS)
         elif part == "kinds":
             continue
-        cases += [Case(part, kind, stream, settings, quick) for stream in streams for kind in kinds]
+        for stream in streams:
+            settings = _settings(part, stream, overrides)
+            cases += [Case(part, kind, stream, settings, quick) for kind in kinds]
     return cases
+
+
+def _settings(part: str, stream: str, overrides: dict[str, Any]) -> dict[str, Any]:
+    """Those of the part, and what replaces them: in all parts, or ``part.name`` in one."""
+    settings = dict(SETTINGS.get(part, {"mode": "adaptive"}))
+    if "target_delay_ms" in settings:
+        settings["target_delay_ms"] -= (material(stream).packet_rows - 1) * ROW_MS
+    for key, value in overrides.items():
+        of_part, _, name = key.rpartition(".")
+        if of_part in ("", part):
+            settings[name] = value
+    return known(settings)
 
 
 def known(settings: dict[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def arguments() -> argparse.Namespace:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an argument of Playout, instead of what each part sets",
+        help="an argument of Playout instead of what the parts set; PART.KEY=VALUE in one part",
     )
     return parser.parse_args()
 
