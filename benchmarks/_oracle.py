@@ -193,6 +193,8 @@ def plans() -> Iterator[Plan]:
     """What is tried for each spike."""
     for base_ms, skip_ms, back_ms in itertools.product((60, 100), (0, 150, 300), (150, 600)):
         yield Plan(base_ms, back_ms, skip_ms, 0.9)
+    for skip_ms, back_ms in itertools.product((150, 250), (60, 150)):
+        yield Plan(115, back_ms, skip_ms, 0.9)
     # In pauses almost alone: between them the delay stays.
     for base_ms, skip_ms in itertools.product((20, 60), (0, 200)):
         yield Plan(base_ms, 1900, skip_ms, 0.95, in_pauses=100)

@@ -46,9 +46,9 @@ KINDS_OF_OUR_OWN = ("reorder60", "reorder60_ge05_b2")
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "loss": (LOSS, ("plain", "fec")),
-    "dred120": (LOSS, ("dred20", "dred60")),
-    "dred200": (LOSS, ("dred20", "dred60")),
-    "dred460": (LOSS, ("dred20", "dred60")),
+    "dred120": (LOSS, ("dred20", "dred40", "dred60")),
+    "dred200": (LOSS, ("dred20", "dred40", "dred60")),
+    "dred460": (LOSS, ("dred20", "dred40", "dred60")),
     "jitter": (("exp10", "exp40", "exp80", "wifi40"), ("plain",)),
     "mixes": (("exp40_ge05_b2", "exp80_ge03_b2", "wifi40_ge10_b4"), ("plain",)),
     "spikes": (("spike500",), ("plain",)),

@@ -2,107 +2,130 @@
 
 import concurrent.futures
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from _playout_lines import GROUPS, Case, Outcome, known, run
 from _scores import others
 
-__all__ = ["draw_plots", "plotted"]
+__all__ = ["draw_plots"]
 
 DELAYS_MS = (20, 40, 60, 80, 120, 160, 200, 300, 400)
-PANELS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "loss": ("plain", GROUPS["loss"][0]),
-    "loss, FEC": ("fec", GROUPS["loss"][0]),
-    **{kind: ("plain", (kind,)) for kind in GROUPS["jitter"][0]},
-    "jitter and loss": ("plain", GROUPS["mixes"][0]),
-    "spikes of 500 ms": ("plain", ("spike500",)),
-    "stalls of 1 s": ("plain", ("stall1000",)),
-    "outages": ("plain", GROUPS["outages"][0]),
+LOSS = GROUPS["loss"][0]
+PANELS: dict[str, tuple[str, ...]] = {
+    "loss": LOSS,
+    **{kind: (kind,) for kind in GROUPS["jitter"][0]},
+    "jitter and loss": GROUPS["mixes"][0],
+    "spikes of 500 ms": ("spike500",),
+    "stalls of 1 s": ("stall1000",),
+    "outages": GROUPS["outages"][0],
 }
-"""Stream and conditions, over which the mean is taken, of each picture."""
+"""Conditions, over which the mean is taken, of each picture."""
 
-CURVES: dict[str, dict[str, Any]] = {"fixed": {"mode": "fixed"}, "adaptive": {"mode": "adaptive"}}
-"""Arguments of Playout of each curve, beside the target delay."""
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What is drawn as a line: a stream at several target delays."""
+
+    name: str
+    stream: str
+    arguments: dict[str, Any]
+    """Of Playout, beside the target delay."""
+
+
+FIXED, ADAPTIVE = {"mode": "fixed"}, {"mode": "adaptive"}
+LOSS_CURVES = (
+    Curve("plain", "plain", FIXED),
+    Curve("FEC", "fec", FIXED),
+    Curve("DRED, 20 ms", "dred20", FIXED),
+    Curve("DRED, 40 ms", "dred40", FIXED),
+    Curve("DRED, 60 ms", "dred60", FIXED),
+)
+CURVES = (Curve("fixed", "plain", FIXED), Curve("adaptive", "plain", ADAPTIVE))
+MARKERS = {"plain": "o", "fec": "s"}
 LEFT_OUT = ("netEQ+opusPLC16", "netEQ q80")
 
 
-def plotted(panels: Sequence[str], overrides: dict[str, Any]) -> list[Case]:
-    """What has to be played for some of the pictures."""
+def _curves(panel: str) -> tuple[Curve, ...]:
+    return LOSS_CURVES if panel == "loss" else CURVES
+
+
+def _cases(panel: str, overrides: dict[str, Any]) -> list[Case]:
     return [
-        Case(f"{curve} {delay_ms}", kind, stream, settings, quick=True)
-        for stream, kinds in (PANELS[panel] for panel in panels)
-        for curve, arguments in CURVES.items()
+        Case(f"{curve.name} {delay_ms}", kind, curve.stream, settings, quick=True)
+        for curve in _curves(panel)
         for delay_ms in DELAYS_MS
-        for settings in (known(arguments | {"target_delay_ms": delay_ms} | overrides),)
-        for kind in kinds
+        for settings in (known(curve.arguments | {"target_delay_ms": delay_ms} | overrides),)
+        for kind in PANELS[panel]
     ]
 
 
-def draw_plots(folder: Path, overrides: dict[str, Any], jobs: int) -> None:
-    """Play all that is needed and write one PNG for each picture."""
-    panels = list(PANELS)
-    cases = plotted(panels, overrides)
-    with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
-        outcomes = list(pool.map(run, cases))
-    folder.mkdir(parents=True, exist_ok=True)
-    for panel in panels:
-        stream, kinds = PANELS[panel]
-        path = folder / f"playout-{panel.replace(', ', '-').replace(' ', '-').lower()}.png"
-        mine = [o for o in outcomes if o.case.stream == stream and o.case.kind in kinds]
-        _draw(path, panel, mine, stream, kinds)
-        print(path)
-
-
-def _draw(
-    path: Path, title: str, mine: Sequence[Outcome], stream: str, kinds: Sequence[str]
+def draw_plots(
+    folder: Path, overrides: dict[str, Any], jobs: int, kinds: Collection[str] = ()
 ) -> None:
+    """Play all that is needed and write one PNG for each picture, or for those of some kinds."""
+    panels = [panel for panel, of in PANELS.items() if not kinds or set(of) & set(kinds)]
+    folder.mkdir(parents=True, exist_ok=True)
+    with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
+        for panel in panels:
+            path = folder / f"playout-{panel.replace(' ', '-')}.png"
+            _draw(path, panel, list(pool.map(run, _cases(panel, overrides))))
+            print(path, flush=True)
+
+
+Point = tuple[float, float]
+
+
+def _point(rows: Sequence[Mapping[str, float]]) -> Point:
+    return (
+        statistics.mean(row["delay_ms"] for row in rows),
+        statistics.mean(row["pesq"] for row in rows),
+    )
+
+
+def _ours(curve: Curve, outcomes: Sequence[Outcome]) -> list[Point]:
+    points = []
+    for delay_ms in DELAYS_MS:
+        part = f"{curve.name} {delay_ms}"
+        same = [outcome.scores for outcome in outcomes if outcome.case.part == part]
+        points.append(_point([{"delay_ms": s.delay_ms, "pesq": s.pesq} for s in same]))
+    return points
+
+
+def _theirs(stream: str, kinds: Sequence[str]) -> dict[str, Point]:
+    found = others()
+    systems = dict.fromkeys(system for system, of, _ in found if of == stream)
+    points: dict[str, Point] = {}
+    for system in systems:
+        rows = [found.get((system, stream, kind)) for kind in kinds]
+        whole = [row for row in rows if row is not None]
+        if system not in LEFT_OUT and len(whole) == len(kinds):
+            points[system] = _point(whole)
+    return points
+
+
+def _draw(path: Path, panel: str, outcomes: Sequence[Outcome]) -> None:
     # Only the environment of the benchmarks has it.
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for curve in CURVES:
-        points: list[tuple[float, float]] = []
-        for delay_ms in DELAYS_MS:
-            same = [o.scores for o in mine if o.case.part == f"{curve} {delay_ms}"]
-            points.append(
-                (
-                    statistics.mean(scores.delay_ms for scores in same),
-                    statistics.mean(scores.pesq for scores in same),
-                )
+    figure, axes = plt.subplots(figsize=(7.2, 4.6), layout="constrained")
+    for curve in _curves(panel):
+        axes.plot(*zip(*_ours(curve, outcomes), strict=True), marker=".", label=curve.name)
+    for stream in ("plain", "fec") if panel == "loss" else ("plain",):
+        for system, point in _theirs(stream, PANELS[panel]).items():
+            axes.plot(*point, MARKERS[stream], color="0.45", markersize=5)
+            text = system if stream == "plain" else f"{system}, FEC"
+            axes.annotate(
+                text, point, textcoords="offset points", xytext=(5, 2), fontsize=7, color="0.3"
             )
-        axes.plot(*zip(*points, strict=True), marker="o", label=f"Opuscule, {curve}")
-    theirs = others()
-    systems = dict.fromkeys(system for system, of_stream, _ in theirs if of_stream == stream)
-    for number, system in enumerate(systems):
-        found = [theirs.get((system, stream, kind)) for kind in kinds]
-        rows = [row for row in found if row is not None]
-        if system in LEFT_OUT or len(rows) < len(kinds):
-            continue
-        axes.scatter(
-            statistics.mean(row["delay_ms"] for row in rows),
-            statistics.mean(row["pesq"] for row in rows),
-            marker="sD^v<>PX*"[number % 9],
-            s=45,
-            color="0.35",
-        )
-        axes.annotate(
-            system,
-            (
-                statistics.mean(row["delay_ms"] for row in rows),
-                statistics.mean(row["pesq"] for row in rows),
-            ),
-            textcoords="offset points",
-            xytext=(5, 3),
-            fontsize=7,
-        )
-    axes.set(title=title, xlabel="delay, played − sent (ms)", ylabel="PESQ-WB", xlim=(0, None))
+    axes.set(title=panel, xlabel="delay, played - sent (ms)", ylabel="PESQ-WB")
+    axes.set_xlim(left=0)
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower right", title="Opuscule")
     figure.savefig(path, dpi=120)
     plt.close(figure)

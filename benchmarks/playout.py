@@ -102,7 +102,8 @@ def main() -> None:
         print_oracle(wanted.jobs)
         return
     if wanted.plots:
-        draw_plots(wanted.plots, dict(wanted.set), wanted.jobs)
+        kinds = wanted.conditions.split(",") if wanted.conditions else ()
+        draw_plots(wanted.plots, dict(wanted.set), wanted.jobs, kinds)
         return
     parts = wanted.only.split(",")
     if unknown := set(parts) - set(PARTS):
