@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from opuscule.codec import VOICE, Decoder, EncoderSettings, StreamEncoder
 from opuscule.errors import InvalidArgumentError, InvalidPacketError
 from opuscule.packets import Packet, StreamFormat
-from opuscule.playout import PlayedSpan, Playout, PlayoutStats, StreamDecoder
+from opuscule.playout import Mode, PlayedSpan, Playout, PlayoutStats, StreamDecoder
 from opuscule.units import MEDIA_RATE
 
 FAR_S = 1e6
@@ -540,3 +540,55 @@ def test_the_stream_decoder_fills_every_gap(data: st.DataObject) -> None:
     assert balanced(decoder.stats)
     if len(lost) < len(source.packets):
         assert decoder.stats.packets_lost == len(lost)
+
+
+def held_up(packet: Packet) -> int:
+    """When a packet arrives, in milliseconds, on a network that stops from 1 s to 1.5 s."""
+    sent_ms = packet.time_samples // 48
+    return 1500 if 1000 <= sent_ms < 1500 else sent_ms
+
+
+@pytest.mark.parametrize("mode", ["whole", "fixed", "adaptive"])
+def test_a_stall_by_mode(mode: Mode) -> None:
+    source = stream("none", samples=4 * 16_000)
+    playout = Playout(source.format, mode=mode, target_delay_ms=20)
+    waiting = sorted(source.packets, key=held_up)
+    for now_ms in range(5, 5000, 10):
+        while waiting and held_up(waiting[0]) <= now_ms:
+            playout.push(waiting.pop(0), now_ms / 1000)
+        assert len(playout.pull(480, now_ms / 1000)) == 960
+    stats = playout.stats
+    parts = ("received", "fec", "dred", "plc", "stretched", "silence")
+    assert sum(getattr(stats, f"{part}_samples") for part in parts) == stats.played_samples
+    spans = playout.take_log()
+    heard = sum(s.media_samples or s.samples for s in spans if s.origin == "received")
+    sent = sum(p.duration_samples for p in source.packets) - source.format.pre_skip_samples
+    if mode == "fixed":
+        assert stats.packets_late > 20
+        assert heard < sent - 20_000
+    else:
+        assert stats.packets_late == 0
+        assert heard == sent
+    # Only adaptive playout makes up for the half second.
+    assert (stats.removed_samples > 20_000) == (mode == "adaptive")
+    assert (stats.stretched_samples > 0) == (mode == "adaptive")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"max_delay_ms": -1},
+        {"max_delay_ms": 60_001},
+        {"mode": "adaptive", "target_delay_ms": 200, "max_delay_ms": 100},
+        {"late_per_mille": -1},
+        {"late_per_mille": 1001},
+    ],
+)
+def test_settings_out_of_range(bad: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError, match="expected target_delay_ms <= max_delay_ms"):
+        Playout(stream().format, **bad)
+
+
+def test_a_mode_that_there_is_not() -> None:
+    with pytest.raises(InvalidArgumentError, match="expected whole, fixed or adaptive"):
+        Playout(stream().format, mode="fast")  # type: ignore[arg-type]  # on purpose

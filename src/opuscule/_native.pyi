@@ -186,6 +186,9 @@ class Playout:
         max_buffer_ms: int,
         gain_q8: int = 0,
         begin: tuple[int, int] | None = None,
+        mode: str = "whole",
+        max_delay_ms: int = 1000,
+        late_per_mille: int = 10,
     ) -> Playout: ...
     def push(
         self, sequence: int, time_samples: int, data: bytes, now_us: int, *, jump: bool = False
@@ -197,7 +200,7 @@ class Playout:
     @property
     def buffered_ms(self) -> int: ...
     def stats(self) -> dict[str, float]: ...
-    def take_log(self) -> list[tuple[str, int | None, int, str | None]]: ...
+    def take_log(self) -> list[tuple[str, int | None, int, str | None, int | None]]: ...
 
 @final
 class Converger:

@@ -16,6 +16,7 @@ from opuscule.units import from_media_samples, to_media_samples
 __all__ = [
     "DecodedPiece",
     "Missing",
+    "Mode",
     "Origin",
     "PlayedSpan",
     "Playout",
@@ -31,6 +32,10 @@ Missing = Literal["lost", "unsent", "jump"]
 """Why samples are not from their own packet: it was sent and is not there (or is no packet); the
 sender left it out in a pause (DTX); the sender's source jumped."""
 
+Mode = Literal["whole", "fixed", "adaptive"]
+"""What is done about late packets: all is played, however late; or the delay stays, and what is
+later is lost; or the delay follows the network, and sound is made shorter or longer for it."""
+
 Pushed = Literal["kept", "duplicate", "late"]
 """What became of a packet: it will be played, had come before, or its time is over."""
 
@@ -41,7 +46,8 @@ _PIECE_SAMPLES = 8_000
 class PlayoutStats:
     """Counts since the stream's beginning.
 
-    ``played_samples`` is always the sum of received, FEC, DRED, PLC and silence samples; all are
+    ``played_samples`` is always the sum of received, FEC, DRED, PLC, stretched and silence samples;
+    all are
     per channel, at the output rate.
     """
 
@@ -55,6 +61,12 @@ class PlayoutStats:
     """Rebuilt from deep redundancy."""
     plc_samples: int
     """Concealed from what came before."""
+    stretched_samples: int
+    """Joined from others, to shorten or lengthen the sound."""
+    removed_samples: int
+    """Left out by joins (WebRTC's ``removedSamplesForAcceleration``); not played."""
+    inserted_samples: int
+    """Put in by joins (WebRTC's ``insertedSamplesForDeceleration``); among the stretched."""
     silence_samples: int
     """Before the stream, in pauses that were not sent, when nothing had come, and after it."""
     packets_received: int
@@ -85,6 +97,8 @@ class PlayedSpan:
     """How many per channel, at the output rate."""
     missing: Missing | None = None
     """Why they are not from their own packet; None where they are, and where nothing is known."""
+    media_samples: int | None = None
+    """The media time that they stand for, in 48 kHz samples, where that is another: stretched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +124,20 @@ class Playout:
         stream: the format that the sender announced; its gain is applied (RFC 7845 §5.1).
         rate: output rate, an Opus rate.
         channels: output channels, 1 or 2.
-        target_delay_ms: how long the first packet is held back, which is the jitter it bears.
+        target_delay_ms: how long the first packet is held back, which is the jitter it bears; with
+            ``adaptive`` the least delay.
         max_buffer_ms: the most audio that waits, 20 to 60,000; beyond it the oldest is given up.
         complexity: of the decoder, 0 to 10; see :class:`opuscule.codec.Decoder`.
         begin: media time in 48 kHz samples and sequence at which the stream begins: what is missing
             after them was lost. None if that is not known: a stream whose first packet lies more
             than a second in was joined under way, and begins with it.
+        mode: ``whole`` plays all that comes, however late, and never makes a delay smaller: for
+            answers that must not lose a word. ``fixed`` keeps the delay; what comes later is lost.
+            ``adaptive`` is for live sound, whose packets are sent as they are recorded: the delay
+            follows the network, and sound is made shorter or longer for it, in pauses before all.
+        max_delay_ms: the most that ``adaptive`` aims at.
+        late_per_mille: of a thousand packets, how many ``adaptive`` lets come too late: fewer cost
+            more delay.
 
     Raises:
         InvalidArgumentError: a value is out of its range.
@@ -131,6 +153,9 @@ class Playout:
         max_buffer_ms: int = 10_000,
         complexity: int = 5,
         begin: tuple[int, int] | None = None,
+        mode: Mode = "whole",
+        max_delay_ms: int = 1000,
+        late_per_mille: int = 10,
     ) -> None:
         self.rate = rate
         self.channels = channels
@@ -143,6 +168,9 @@ class Playout:
             max_buffer_ms=max_buffer_ms,
             gain_q8=stream.gain_q8,
             begin=begin,
+            mode=mode,
+            max_delay_ms=max_delay_ms,
+            late_per_mille=late_per_mille,
         )
 
     def push(self, packet: Packet, now: float, *, discontinuity: bool = False) -> Pushed:

@@ -4,7 +4,7 @@ mod voice;
 
 use opuscule_core::conceal::Origin;
 use opuscule_core::opus::{Decoder, Error};
-use opuscule_core::playout::{Incoming, Playout, PlayoutConfig, Pushed, Span, Stats};
+use opuscule_core::playout::{Incoming, Mode, Playout, PlayoutConfig, Pushed, Span, Stats};
 use proptest::prelude::*;
 use voice::{FRAME, cases, packets};
 
@@ -16,7 +16,10 @@ fn config() -> PlayoutConfig {
         pre_skip: 312,
         gain_q8: 0,
         begin: None,
+        mode: Mode::Whole,
         target_delay_ms: 0,
+        max_delay_ms: 1000,
+        late_per_mille: 10,
         max_buffer_ms: 10_000,
     }
 }
@@ -32,14 +35,14 @@ fn push(playout: &mut Playout<i16>, number: usize, data: &[u8]) -> Pushed {
 }
 
 fn balanced(s: &Stats) -> bool {
-    s.received + s.fec + s.dred + s.plc + s.silence == s.played
+    s.received + s.fec + s.dred + s.plc + s.stretched + s.silence == s.played
 }
 
 /// Media time never goes back and is never played twice.
 fn in_order(log: &[Span]) -> bool {
     let placed: Vec<_> = log
         .iter()
-        .filter_map(|span| Some((span.time?, span.samples as i64)))
+        .filter_map(|span| Some((span.time?, span.media.unwrap_or(span.samples as i64))))
         .collect();
     placed.windows(2).all(|w| w[0].0 + w[0].1 <= w[1].0)
 }
@@ -100,9 +103,10 @@ proptest! {
         steps in proptest::collection::vec(any_step(), 1..60),
         rate in proptest::sample::select(vec![8_000u32, 12_000, 48_000]),
         max_buffer_ms in 20u32..500,
+        mode in any_mode(),
     ) {
         let sent = packets();
-        let settings = PlayoutConfig { rate, max_buffer_ms, ..config() };
+        let settings = PlayoutConfig { rate, max_buffer_ms, mode, ..config() };
         let mut playout = Playout::<i16>::new(settings).unwrap();
         let mut pulled = 0;
         for step in steps {
@@ -114,7 +118,9 @@ proptest! {
                         Ok(_) | Err(Error::Packet(_) | Error::Argument(_)) => {}
                         Err(other) => prop_assert!(false, "{other}"),
                     }
-                    let longest = i64::from(max_buffer_ms).max(120) + 120;
+                    // What is decoded ahead of its time, made longer, comes on top.
+                    let ahead = if mode == Mode::Adaptive { 360 } else { 0 };
+                    let longest = i64::from(max_buffer_ms).max(120) + 120 + ahead;
                     prop_assert!(playout.buffered_ms() <= longest);
                 }
                 Step::Pull { samples, now } => {
@@ -129,8 +135,164 @@ proptest! {
             prop_assert!(balanced(&stats));
             prop_assert_eq!(stats.played, pulled);
         }
-        prop_assert!(in_order(&playout.take_log()));
+        let log = playout.take_log();
+        prop_assert!(in_order(&log), "{log:?}");
     }
+}
+
+fn any_mode() -> impl Strategy<Value = Mode> {
+    proptest::sample::select(vec![Mode::Whole, Mode::Fixed, Mode::Adaptive])
+}
+
+/// A minute's beginning: the packets over and over.
+fn sent(count: usize) -> Vec<Vec<u8>> {
+    packets().iter().cycle().take(count).cloned().collect()
+}
+
+/// Plays packets of 20 ms that come when `arrival_ms` says, pulled 10 ms at a time; the delay of each
+/// pull in milliseconds with what was played.
+fn play(
+    mode: Mode,
+    delay_ms: u32,
+    sent: &[Vec<u8>],
+    arrival_ms: impl Fn(usize) -> Option<i64>,
+) -> (Playout<i16>, Vec<i16>, Vec<Span>) {
+    let settings = PlayoutConfig {
+        mode,
+        target_delay_ms: delay_ms,
+        pre_skip: 0,
+        ..config()
+    };
+    let mut playout = Playout::new(settings).unwrap();
+    let mut coming: Vec<_> = (0..sent.len())
+        .filter_map(|n| Some((arrival_ms(n)?, n)))
+        .collect();
+    coming.sort_unstable();
+    let mut coming = coming.into_iter().peekable();
+    let (mut pcm, mut log) = (Vec::new(), Vec::new());
+    for turn in 0..sent.len() as i64 * 2 + 100 {
+        let now_ms = turn * 10 + 5;
+        while let Some((at, n)) = coming.next_if(|(at, _)| *at <= now_ms) {
+            let time = (n * FRAME) as i64;
+            let packet = Incoming {
+                sequence: n as i64,
+                time,
+                data: &sent[n],
+                jump: false,
+            };
+            playout.push(packet, at * 1000).unwrap();
+        }
+        let mut out = vec![0; 480];
+        playout.pull(&mut out, now_ms * 1000).unwrap();
+        pcm.extend(out);
+        log.extend(playout.take_log());
+    }
+    (playout, pcm, log)
+}
+
+/// Media time that was played, from its own packets.
+fn heard_ms(log: &[Span]) -> i64 {
+    let received = log.iter().filter(|span| span.origin == Origin::Received);
+    received
+        .map(|span| span.media.unwrap_or(span.samples as i64))
+        .sum::<i64>()
+        / 48
+}
+
+/// How long after it was sent each span was played, by its end.
+fn delays_ms(log: &[Span]) -> Vec<(i64, i64)> {
+    let mut played = 0;
+    log.iter()
+        .filter_map(|span| {
+            played += span.samples as i64;
+            let end = span.time? + span.media.unwrap_or(span.samples as i64);
+            Some((played / 48, 5 + (played - end) / 48))
+        })
+        .collect()
+}
+
+#[test]
+fn on_a_good_network_adaptive_playout_is_the_sequential_decode() {
+    let sent = sent(100);
+    let mut decoder = Decoder::new(48_000, 1, 0).unwrap();
+    let mut expected = Vec::<i16>::new();
+    for data in &sent {
+        decoder.decode(data, &mut expected).unwrap();
+    }
+    for mode in [Mode::Fixed, Mode::Adaptive] {
+        let (playout, pcm, _) = play(mode, 20, &sent, |n| Some(n as i64 * 20));
+        // Held for 20 ms, and pulled first at 5 ms: two pulls of silence.
+        assert_eq!(pcm[..960], [0; 960]);
+        assert_eq!(pcm[960..][..expected.len()], expected);
+        assert_eq!(playout.stats().stretched, 0);
+    }
+}
+
+#[test]
+fn after_a_stall_everything_is_heard_and_the_delay_comes_back() {
+    let sent = sent(400);
+    let held = |n: usize| Some((n as i64 * 20).max(if (100..125).contains(&n) { 2500 } else { 0 }));
+    let (playout, _, log) = play(Mode::Adaptive, 20, &sent, held);
+    assert_eq!(playout.stats().packets_late, 0);
+    assert_eq!(heard_ms(&log), 400 * 20);
+    assert!(in_order(&log));
+    let delays = delays_ms(&log);
+    assert!(delays.iter().any(|(_, delay)| *delay > 450));
+    let back = delays.iter().filter(|(at, _)| *at > 2500 + 2000);
+    assert!(back.clone().count() > 100);
+    assert!(
+        back.clone().all(|(_, delay)| *delay <= 25 + 20),
+        "{delays:?}"
+    );
+
+    // With a fixed delay it stays, and what came later is lost.
+    let (playout, _, log) = play(Mode::Fixed, 20, &sent, held);
+    assert!(playout.stats().packets_late >= 23);
+    assert!(
+        delays_ms(&log)
+            .iter()
+            .all(|(_, delay)| (15..=25).contains(delay))
+    );
+}
+
+#[test]
+fn a_packet_that_is_late_by_half_is_heard_by_half() {
+    let sent = sent(100);
+    let late = |n: usize| Some((n as i64 * 20).max(if n == 50 || n == 51 { 1034 } else { 0 }));
+    for mode in [Mode::Fixed, Mode::Adaptive] {
+        let (playout, _, log) = play(mode, 20, &sent, late);
+        let stats = playout.stats();
+        assert_eq!(stats.packets_late, 0, "{mode:?}");
+        assert!(
+            (1980..2000).contains(&heard_ms(&log)),
+            "{mode:?}: {}",
+            heard_ms(&log)
+        );
+        assert!(stats.plc > 0 && in_order(&log));
+        let delays = delays_ms(&log);
+        assert!(
+            delays.iter().all(|(_, delay)| *delay <= 50),
+            "{mode:?} {delays:?} {log:?}"
+        );
+    }
+}
+
+#[test]
+fn the_delay_grows_until_little_is_late() {
+    // Every third packet is 70 ms late, by which those behind it are held up.
+    let sent = sent(600);
+    let late = |n: usize| Some((n as i64 / 3 * 60) + 70);
+    let (playout, _, log) = play(Mode::Adaptive, 20, &sent, late);
+    let before = playout.stats().packets_late;
+    assert!(before < 10, "{before}");
+    let learnt = log
+        .iter()
+        .filter(|span| span.time.is_some_and(|time| time > 2 * 48_000));
+    assert!(learnt.clone().count() > 3);
+    assert!(
+        learnt.clone().all(|span| span.origin == Origin::Received),
+        "{log:?}"
+    );
 }
 
 #[derive(Debug, Clone)]

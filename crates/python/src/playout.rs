@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use opuscule_core::conceal::{Missing, Origin};
-use opuscule_core::playout::{Incoming, Playout, PlayoutConfig, Pushed, Stats};
+use opuscule_core::playout::{Incoming, Mode, Playout, PlayoutConfig, Pushed, Stats};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -37,12 +37,18 @@ fn missing_name(missing: Missing) -> &'static str {
 }
 
 /// Origin, media time, samples, why they are missing.
-type Played = (&'static str, Option<i64>, usize, Option<&'static str>);
+type Played = (
+    &'static str,
+    Option<i64>,
+    usize,
+    Option<&'static str>,
+    Option<i64>,
+);
 
 #[pymethods]
 impl PyPlayout {
     #[new]
-    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms, gain_q8=0, begin=None))]
+    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms, gain_q8=0, begin=None, mode="whole", max_delay_ms=1000, late_per_mille=10))]
     #[expect(clippy::too_many_arguments, reason = "one per setting, by keyword")]
     fn new(
         rate: u32,
@@ -53,7 +59,20 @@ impl PyPlayout {
         max_buffer_ms: i64,
         gain_q8: i16,
         begin: Option<(i64, i64)>,
+        mode: &str,
+        max_delay_ms: i64,
+        late_per_mille: i64,
     ) -> PyResult<Self> {
+        let mode = match mode {
+            "whole" => Mode::Whole,
+            "fixed" => Mode::Fixed,
+            "adaptive" => Mode::Adaptive,
+            other => {
+                return Err(errors::argument(format!(
+                    "mode is {other:?}; expected whole, fixed or adaptive"
+                )));
+            }
+        };
         let out_of_range = || {
             errors::argument(format!(
                 "target_delay_ms is {target_delay_ms} and max_buffer_ms {max_buffer_ms}; expected \
@@ -65,6 +84,17 @@ impl PyPlayout {
         if !(20..=60_000).contains(&most) || target > most {
             return Err(out_of_range());
         }
+        let late_range = || {
+            errors::argument(format!(
+                "max_delay_ms is {max_delay_ms} and late_per_mille {late_per_mille}; expected \
+                 target_delay_ms <= max_delay_ms <= 60000 and 0 <= late_per_mille <= 1000"
+            ))
+        };
+        let longest = u32::try_from(max_delay_ms).map_err(|_| late_range())?;
+        let late = u16::try_from(late_per_mille).map_err(|_| late_range())?;
+        if mode == Mode::Adaptive && longest < target || longest > 60_000 || late > 1000 {
+            return Err(late_range());
+        }
         let config = PlayoutConfig {
             rate,
             channels,
@@ -72,6 +102,9 @@ impl PyPlayout {
             pre_skip: pre_skip_samples,
             gain_q8,
             begin,
+            mode,
+            max_delay_ms: longest,
+            late_per_mille: late,
             target_delay_ms: target,
             max_buffer_ms: most,
         };
@@ -151,6 +184,9 @@ impl PyPlayout {
             fec,
             dred,
             plc,
+            stretched,
+            removed,
+            inserted,
             silence,
             packets_received,
             packets_late,
@@ -167,6 +203,9 @@ impl PyPlayout {
             ("fec_samples", fec),
             ("dred_samples", dred),
             ("plc_samples", plc),
+            ("stretched_samples", stretched),
+            ("removed_samples", removed),
+            ("inserted_samples", inserted),
             ("silence_samples", silence),
             ("packets_received", packets_received),
             ("packets_late", packets_late),
@@ -187,7 +226,13 @@ impl PyPlayout {
             .into_iter()
             .map(|span| {
                 let missing = span.missing.map(missing_name);
-                (origin_name(span.origin), span.time, span.samples, missing)
+                (
+                    origin_name(span.origin),
+                    span.time,
+                    span.samples,
+                    missing,
+                    span.media,
+                )
             })
             .collect())
     }

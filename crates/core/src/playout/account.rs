@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 
+use super::stretch::{Join, Unit, weight};
 use crate::conceal::{Missing, Origin};
 
 /// Counts of one stream, since its beginning.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Stats {
     /// Samples per channel handed out, at the output rate:
-    /// received + FEC + DRED + PLC + silence, always.
+    /// received + FEC + DRED + PLC + stretched + silence, always.
     pub played: u64,
     /// Played samples decoded from their own packet.
     pub received: u64,
@@ -18,6 +19,12 @@ pub struct Stats {
     pub dred: u64,
     /// Played samples concealed.
     pub plc: u64,
+    /// Played samples that were joined from others to shorten or lengthen the sound.
+    pub stretched: u64,
+    /// Samples left out by joins (WebRTC's `removedSamplesForAcceleration`).
+    pub removed: u64,
+    /// Samples put in by joins (WebRTC's `insertedSamplesForDeceleration`).
+    pub inserted: u64,
     /// Played samples of silence: before the stream, in pauses, when nothing had come, after it.
     pub silence: u64,
     /// Packets taken.
@@ -37,10 +44,11 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(super) fn count(&mut self, origin: Origin, samples: usize) {
-        let samples = samples as u64;
+    pub(super) fn count(&mut self, span: &Span) {
+        let samples = span.samples as u64;
         self.played += samples;
-        *match origin {
+        *match span.origin {
+            _ if span.media.is_some() => &mut self.stretched,
             Origin::Received => &mut self.received,
             Origin::Fec => &mut self.fec,
             Origin::Dred => &mut self.dred,
@@ -61,6 +69,8 @@ pub struct Span {
     pub time: Option<i64>,
     /// How many per channel, at the output rate.
     pub samples: usize,
+    /// The media time that they stand for, in 48 kHz samples, where that is another: stretched.
+    pub media: Option<i64>,
 }
 
 /// Decoded audio that waits to be pulled, each span with its origin.
@@ -71,7 +81,7 @@ pub(super) struct Pending<T> {
     scale: i64,
 }
 
-impl<T: Copy> Pending<T> {
+impl<T: Unit> Pending<T> {
     pub(super) fn new(channels: usize, scale: i64) -> Self {
         Self {
             samples: VecDeque::new(),
@@ -96,19 +106,155 @@ impl<T: Copy> Pending<T> {
     pub(super) fn pop(&mut self, out: &mut [T]) -> Option<Span> {
         let span = self.spans.front_mut()?;
         let samples = span.samples.min(out.len() / self.channels);
-        let moved = Span { samples, ..*span };
         for (place, sample) in out
             .iter_mut()
             .zip(self.samples.drain(..samples * self.channels))
         {
             *place = sample;
         }
+        let mut moved = Span { samples, ..*span };
+        moved.media = span
+            .media
+            .map(|media| media * samples as i64 / span.samples as i64);
         if samples == span.samples {
             self.spans.pop_front();
         } else {
             span.samples -= samples;
-            span.time = span.time.map(|time| time + samples as i64 * self.scale);
+            let media = moved.media.unwrap_or(samples as i64 * self.scale);
+            span.time = span.time.map(|time| time + media);
+            span.media = span.media.map(|all| all - media);
         }
         Some(moved)
+    }
+
+    /// Takes what was made up for no media time and waits last, at most so many samples.
+    pub(super) fn take_made_up(&mut self, most: usize) -> Vec<T> {
+        let mut samples = 0;
+        while samples < most
+            && let Some(span) = self.spans.back_mut()
+            && span.time.is_none()
+        {
+            let taken = span.samples.min(most - samples);
+            samples += taken;
+            span.samples -= taken;
+            if span.samples == 0 {
+                self.spans.pop_back();
+            }
+        }
+        let from = self.samples.len() - samples * self.channels;
+        self.samples.split_off(from).into()
+    }
+
+    /// Media time of the next sample, where it has one.
+    pub(super) fn time(&self) -> Option<i64> {
+        self.spans.front()?.time
+    }
+
+    /// The first `most` samples that wait, their channels averaged, full scale 1.
+    pub(super) fn mix(&mut self, out: &mut Vec<f32>, most: usize) {
+        let channels = self.channels;
+        let all = self.samples.make_contiguous();
+        out.clear();
+        out.extend(all.chunks_exact(channels).take(most).map(|frame| {
+            frame.iter().map(|sample| sample.to_unit()).sum::<f32>() / channels as f32
+        }));
+    }
+
+    /// Leaves a period out, or puts it in once more; returns whether it could.
+    ///
+    /// Only sound with a place in media time is joined, from one stretch of it.
+    pub(super) fn join(&mut self, join: Join, longer: bool) -> bool {
+        let (at, period) = (join.at, join.period);
+        if at + 2 * period > self.len() {
+            return false;
+        }
+        let before = self.split_spans(at);
+        let after = self.split_spans(at + 2 * period);
+        let joined: Vec<Span> = self.spans.range(before..after).copied().collect();
+        let (Some(first), Some(last)) = (joined.first(), joined.last()) else {
+            return false;
+        };
+        let (Some(begin), Some(end)) = (first.time, last.time) else {
+            return false;
+        };
+        let end = end + last.media.unwrap_or(last.samples as i64 * self.scale);
+        let in_order = joined
+            .windows(2)
+            .all(|pair| match (pair[0].time, pair[1].time) {
+                (Some(a), Some(b)) => a <= b,
+                _ => false,
+            });
+        if !in_order {
+            return false;
+        }
+        let channels = self.channels;
+        let of = |n: usize| (at + n) * channels..(at + n + period) * channels;
+        let all = self.samples.make_contiguous();
+        let (fading, rising) = if longer {
+            (of(period), of(0))
+        } else {
+            (of(0), of(period))
+        };
+        let mixed: Vec<T> = all[fading]
+            .iter()
+            .zip(&all[rising])
+            .enumerate()
+            .map(|(n, (old, new))| {
+                let share = weight(n / channels, period);
+                T::from_unit(old.to_unit() * (1.0 - share) + new.to_unit() * share)
+            })
+            .collect();
+        let tail: Vec<T> = if longer {
+            all[(at + period) * channels..].to_vec()
+        } else {
+            all[(at + 2 * period) * channels..].to_vec()
+        };
+        self.samples
+            .truncate((at + if longer { period } else { 0 }) * channels);
+        self.samples.extend(mixed);
+        self.samples.extend(tail);
+        let span = Span {
+            samples: if longer { 3 * period } else { period },
+            media: Some(end - begin),
+            ..*first
+        };
+        self.spans.drain(before..after);
+        self.spans.insert(before, span);
+        true
+    }
+
+    /// Makes `at` the beginning of a span; returns which, or how many there are.
+    fn split_spans(&mut self, at: usize) -> usize {
+        let mut passed = 0;
+        for index in 0..self.spans.len() {
+            let span = self.spans[index];
+            if passed == at {
+                return index;
+            }
+            if passed + span.samples > at {
+                let samples = at - passed;
+                let media = span
+                    .media
+                    .map(|all| all * samples as i64 / span.samples as i64);
+                let past = media.unwrap_or(samples as i64 * self.scale);
+                self.spans[index] = Span {
+                    samples,
+                    media,
+                    ..span
+                };
+                self.spans.insert(
+                    index + 1,
+                    Span {
+                        samples: span.samples - samples,
+                        time: span.time.map(|time| time + past),
+                        media: span.media.map(|all| all - past),
+                        ..span
+                    },
+                );
+                return index + 1;
+            }
+            passed += span.samples;
+        }
+        self.spans.len()
     }
 }

@@ -37,6 +37,14 @@ impl Buffer {
         self.packets.pop_first()
     }
 
+    pub(super) fn pop_first_if(
+        &mut self,
+        wanted: impl FnOnce(i64, &Waiting) -> bool,
+    ) -> Option<(i64, Waiting)> {
+        let entry = self.packets.first_entry()?;
+        wanted(*entry.key(), entry.get()).then(|| entry.remove_entry())
+    }
+
     pub(super) fn len(&self) -> usize {
         self.packets.len()
     }

@@ -1,29 +1,95 @@
-//! How long to hold audio back before it is played.
+//! How late packets come, and so how long to hold audio back before it is played.
 //!
-//! The engine tells every arrival and asks for the target; today the target is the one it was
-//! given. What arrivals teach is kept as RFC 3550's interarrival jitter.
+//! Theory of operation. A packet's *lateness* is how much later it came than the fastest of the last
+//! seconds would have (its transit time less the least transit time, so that the clocks of both ends
+//! need not agree, and may drift apart). The target is the lateness that all but a small share of the
+//! packets of the last seconds stayed below.
+//!
+//! A network that stops and then delivers everything at once is no jitter: holding every word back by
+//! half a second for what happens once in ten would be a bad trade, and it cannot be foreseen. Packets
+//! that come much later than anything of late are therefore set aside as a *stall*, with all that are
+//! held up behind them, unless stalls follow each other soon: then lateness is what the network has.
+
+use std::collections::VecDeque;
 
 use crate::MEDIA_RATE;
 
-/// The delay to aim at, and what arrivals say about the network.
+/// How long lateness is remembered.
+const WINDOW_US: i64 = 30_000_000;
+
+/// How long the least transit time is remembered, in two halves.
+const BASE_WINDOW_US: i64 = 10_000_000;
+
+/// A stall is later than the target by more than this.
+const STALL_US: i64 = 150_000;
+
+/// How long after a stall packets that it held up still come.
+const STALL_LENGTH_US: i64 = 200_000;
+
+/// Stalls that come within this time of each other are jitter.
+const STALL_MEMORY_US: i64 = 3_000_000;
+
+/// Stalls remembered, however they follow each other.
+const MAX_STALLS: usize = 8;
+
+/// Packets remembered, whatever the window: 30 s of 20 ms packets.
+const MAX_REMEMBERED: usize = 1500;
+
+/// Time for which the late packets to come are guessed, and the guess: as many standard deviations
+/// above the mean.
+const YOUNG_US: f64 = 10_000_000.0;
+const DEVIATIONS: f64 = 3.0;
+
+/// Added to what was seen.
+const MARGIN_US: f64 = 10_000.0;
+
+/// A packet's lateness.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    arrival_us: i64,
+    late_us: i64,
+    stalled: bool,
+}
+
+/// What arrivals say about the network.
 #[derive(Debug)]
 pub(super) struct Delay {
+    /// Share of packets that may come later than the target.
+    late_share: f64,
+    seen: VecDeque<Seen>,
+    /// Least transit time of this half window and of the one before, and when this one began.
+    base: Option<(i64, i64, i64)>,
+    stalls: VecDeque<i64>,
+    stalled: bool,
     target_us: i64,
     transit_us: Option<i64>,
     jitter_us: f64,
+    sorted: Vec<i64>,
 }
 
 impl Delay {
-    pub(super) fn fixed(target_ms: u32) -> Self {
+    pub(super) fn new(late_share: f64) -> Self {
         Self {
-            target_us: i64::from(target_ms) * 1000,
+            late_share,
+            seen: VecDeque::new(),
+            base: None,
+            stalls: VecDeque::new(),
+            stalled: false,
+            target_us: 0,
             transit_us: None,
             jitter_us: 0.0,
+            sorted: Vec::new(),
         }
     }
 
+    /// The lateness to be ready for, without what stalls did.
     pub(super) fn target_us(&self) -> i64 {
         self.target_us
+    }
+
+    /// Least transit time of the last seconds, by both clocks.
+    pub(super) fn base_us(&self) -> Option<i64> {
+        self.base.map(|(now, before, _)| now.min(before))
     }
 
     /// RFC 3550 §6.4.1, in microseconds.
@@ -37,5 +103,125 @@ impl Delay {
             let d = transit.abs_diff(before) as f64;
             self.jitter_us += (d - self.jitter_us) / 16.0;
         }
+        self.base = Some(match self.base {
+            Some((least, before, began)) if now_us.saturating_sub(began) < BASE_WINDOW_US / 2 => {
+                (least.min(transit), before, began)
+            }
+            Some((least, ..)) => (transit, least, now_us),
+            None => (transit, transit, now_us),
+        });
+        let late_us = transit.saturating_sub(self.base_us().unwrap_or(transit));
+        self.note_stall(late_us, now_us);
+        self.seen.push_back(Seen {
+            arrival_us: now_us,
+            late_us,
+            stalled: self.stalled,
+        });
+        let old = |seen: &Seen| now_us.saturating_sub(seen.arrival_us) > WINDOW_US;
+        while self.seen.len() > MAX_REMEMBERED || self.seen.front().is_some_and(old) {
+            self.seen.pop_front();
+        }
+        self.aim(now_us);
+    }
+
+    fn note_stall(&mut self, late_us: i64, now_us: i64) {
+        if !self.stalled && late_us > self.target_us.saturating_add(STALL_US) {
+            self.stalls.push_back(now_us);
+            self.stalled = true;
+        } else {
+            // What was held up comes all at once; what is late afterwards is late by itself.
+            let over = self
+                .stalls
+                .back()
+                .is_none_or(|at| now_us.saturating_sub(*at) > STALL_LENGTH_US);
+            self.stalled &= !over && late_us > self.target_us;
+        }
+        while self.stalls.len() > MAX_STALLS
+            || self
+                .stalls
+                .front()
+                .is_some_and(|at| now_us.saturating_sub(*at) > STALL_MEMORY_US)
+        {
+            self.stalls.pop_front();
+        }
+    }
+
+    fn aim(&mut self, now_us: i64) {
+        let jitter = self.stalls.len() > 1;
+        self.sorted.clear();
+        let counts = self.seen.iter().filter(|seen| jitter || !seen.stalled);
+        self.sorted.extend(counts.map(|seen| seen.late_us));
+        if self.sorted.is_empty() {
+            return;
+        }
+        let share = (1.0 - self.late_share) * (self.sorted.len() - 1) as f64;
+        let place = (share.ceil() as usize).min(self.sorted.len() - 1);
+        let quantile = *self.sorted.select_nth_unstable(place).1 as f64;
+        // Few packets do not show the rare late ones: for a while these are guessed.
+        let count = self.sorted.len() as f64;
+        let mean = self.sorted.iter().map(|late| *late as f64).sum::<f64>() / count;
+        let squares = |sum: f64, late: &i64| sum + (*late as f64 - mean).powi(2);
+        let deviation = (self.sorted.iter().fold(0.0, squares) / count).sqrt();
+        let guess = mean + DEVIATIONS * deviation;
+        let first_us = self.seen.front().map_or(now_us, |seen| seen.arrival_us);
+        let age_us = now_us.saturating_sub(first_us);
+        let youth = (1.0 - age_us as f64 / YOUNG_US).max(0.0);
+        let aim = quantile + youth * (guess - quantile).max(0.0);
+        self.target_us = (aim + MARGIN_US.min(aim)) as i64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Packets of 20 ms, each so many milliseconds late; the target at the end, in milliseconds.
+    fn target_ms(late_ms: impl IntoIterator<Item = i64>) -> i64 {
+        let mut delay = Delay::new(0.01);
+        for (number, late) in (0..).zip(late_ms) {
+            delay.observe(number * 960, (number * 20 + 1000 + late) * 1000);
+        }
+        delay.target_us() / 1000
+    }
+
+    #[test]
+    fn a_network_without_jitter_needs_no_delay() {
+        assert_eq!(target_ms([0; 500]), 0);
+    }
+
+    #[test]
+    fn the_target_is_what_all_but_few_stay_below() {
+        // Every twentieth packet is 60 ms late.
+        let late = |n: i64| if n % 20 == 19 { 60 } else { n % 3 };
+        assert_eq!(target_ms((0..1000).map(late)), 60 + 10);
+        // Of 1,500, five is less than one in a hundred.
+        let late = |n: i64| if n % 300 == 299 { 60 } else { n % 3 };
+        assert_eq!(target_ms((0..1500).map(late)), 2 + 2);
+    }
+
+    #[test]
+    fn a_stall_is_no_jitter_and_stalls_that_follow_each_other_are() {
+        // Everything is held up for half a second, and comes at once.
+        let stall = |n: i64, at: i64| (500 - 20 * (n - at)).clamp(0, 500) * i64::from(n >= at);
+        assert_eq!(target_ms((0..600).map(|n| stall(n, 500))), 0);
+        let often = |n: i64| stall(n % 60, 10);
+        assert!(target_ms((0..600).map(often)) > 400);
+    }
+
+    #[test]
+    fn what_was_is_forgotten() {
+        let late = |n: i64| if n < 1000 { n % 2 * 80 } else { 0 };
+        assert_eq!(target_ms((0..2600).map(late)), 0);
+    }
+
+    #[test]
+    fn clocks_that_drift_apart_are_no_lateness() {
+        // 300 parts in a million: 18 ms a minute, for ten minutes.
+        let mut delay = Delay::new(0.01);
+        for number in 0..30_000_i64 {
+            let now_us = number * 20_006;
+            delay.observe(number * 960, now_us);
+        }
+        assert!(delay.target_us() < 8_000, "{}", delay.target_us());
     }
 }

@@ -1,9 +1,11 @@
 //! The engine's face: packets taken and bounded, samples handed out and accounted for.
 
 use super::account::{Pending, Span, Stats};
+use super::adapt::Adapter;
 use super::buffer::{Buffer, Waiting};
 use super::delay::Delay;
-use super::{Incoming, PlayoutConfig, Pushed};
+use super::stretch::Unit;
+use super::{Incoming, Mode, PlayoutConfig, Pushed, media_us};
 use crate::MEDIA_RATE;
 use crate::conceal::{Concealer, Origin};
 use crate::opus::{Decoder, Error, Sample};
@@ -34,7 +36,8 @@ pub struct Playout<T> {
     pub(super) decoder: Decoder,
     pub(super) concealer: Concealer,
     pub(super) buffer: Buffer,
-    delay: Delay,
+    pub(super) delay: Delay,
+    pub(super) adapter: Adapter,
     pub(super) pending: Pending<T>,
     pub(super) scratch: Vec<T>,
     pub(super) position: Option<Position>,
@@ -42,12 +45,14 @@ pub struct Playout<T> {
     pub(super) end: Option<Position>,
     /// Media time put in since the last packet, while nothing was at hand.
     pub(super) put_in: i64,
+    /// Samples of concealment since nothing was at hand.
+    pub(super) underrun_samples: usize,
     pub(super) concealing: bool,
     pub(super) stats: Stats,
     log: Vec<Span>,
 }
 
-impl<T: Sample> Playout<T> {
+impl<T: Sample + Unit> Playout<T> {
     /// # Errors
     /// [`Error::Argument`] when rate, channels, complexity or beginning are out of range.
     pub fn new(config: PlayoutConfig) -> Result<Self, Error> {
@@ -60,13 +65,15 @@ impl<T: Sample> Playout<T> {
         Ok(Self {
             concealer: Concealer::new(config.rate, config.complexity)?,
             pending: Pending::new(decoder.channels(), scale),
-            delay: Delay::fixed(config.target_delay_ms),
+            delay: Delay::new(f64::from(config.late_per_mille) / 1000.0),
+            adapter: Adapter::default(),
             buffer: Buffer::default(),
             scratch: Vec::new(),
             position: None,
             first_arrival_us: None,
             end: None,
             put_in: 0,
+            underrun_samples: 0,
             concealing: false,
             stats: Stats::default(),
             log: Vec::new(),
@@ -86,8 +93,13 @@ impl<T: Sample> Playout<T> {
         let samples = self.decoder.packet_samples(packet.data)?;
         let duration = samples as i64 * self.scale;
         self.delay.observe(packet.time, now_us);
-        if self.position.as_ref().is_some_and(|p| packet.time < p.time) {
-            self.stats.packets_late += 1;
+        // In part it may still be heard, unless all is to be played from its packet's beginning.
+        let heard = match self.config.mode {
+            Mode::Whole => packet.time,
+            Mode::Fixed | Mode::Adaptive => packet.time + duration - 1,
+        };
+        if self.position.as_ref().is_some_and(|p| heard < p.time) {
+            self.take_late(packet, duration)?;
             return Ok(Pushed::Late);
         }
         let waiting = Waiting {
@@ -144,6 +156,7 @@ impl<T: Sample> Playout<T> {
     /// [`Error::Codec`] should libopus refuse.
     pub fn pull(&mut self, out: &mut [T], now_us: i64) -> Result<(), Error> {
         let channels = self.decoder.channels();
+        self.adapt(out.len() / channels, now_us)?;
         let mut done = 0;
         while done < out.len() {
             if let Some(span) = self.pending.pop(&mut out[done..]) {
@@ -160,6 +173,7 @@ impl<T: Sample> Playout<T> {
                     missing: None,
                     time: None,
                     samples: rest,
+                    media: None,
                 });
                 break;
             }
@@ -182,11 +196,11 @@ impl<T: Sample> Playout<T> {
     }
 
     fn record(&mut self, span: Span) {
-        self.stats.count(span.origin, span.samples);
+        self.stats.count(&span);
         if let Some(last) = self.log.last_mut() {
             let end = last.time.map(|t| t + last.samples as i64 * self.scale);
             let alike = last.origin == span.origin && last.missing == span.missing;
-            if alike && end == span.time {
+            if alike && end == span.time && last.media.is_none() && span.media.is_none() {
                 last.samples += span.samples;
                 return;
             }
@@ -243,9 +257,10 @@ impl<T: Sample> Playout<T> {
             return self.start();
         }
         let held_us = now_us.saturating_sub(self.first_arrival_us?);
-        let span_us = self.buffer.span() * 1000 / i64::from(MEDIA_RATE / 1000);
-        let target = self.delay.target_us();
-        if held_us < target && span_us < target {
+        let span_us = media_us(self.buffer.span());
+        let target = self.target_us();
+        let whole = self.config.mode == Mode::Whole;
+        if held_us < target && (span_us < target || !whole) {
             return None;
         }
         self.start()

@@ -8,13 +8,29 @@
 //! never add to the delay.
 
 mod account;
+mod adapt;
 mod buffer;
 mod delay;
 mod engine;
+mod late;
 mod produce;
+mod stretch;
 
 pub use account::{Span, Stats};
 pub use engine::Playout;
+pub use stretch::Unit;
+
+/// What is done about packets that are late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Whatever comes is played, however late: nothing is left out, and the delay stays what it
+    /// became. For archives and for what must not be lost.
+    Whole,
+    /// The delay stays the same; what comes later than that is lost.
+    Fixed,
+    /// The delay follows the network: sound is played faster or slower, and none is skipped.
+    Adaptive,
+}
 
 /// How a stream is played.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +48,14 @@ pub struct PlayoutConfig {
     /// Media time and sequence at which the stream begins, where that is known: what is missing
     /// after them was lost. Without, a stream that is joined under way begins with what comes.
     pub begin: Option<(i64, i64)>,
-    /// How long the first packet is held back.
+    /// What is done about late packets.
+    pub mode: Mode,
+    /// How long the first packet is held back; in adaptive mode the least delay.
     pub target_delay_ms: u32,
+    /// The largest delay that adaptive mode aims at.
+    pub max_delay_ms: u32,
+    /// Packets in a thousand that adaptive mode lets come later than it waits.
+    pub late_per_mille: u16,
     /// The most audio that may wait; beyond it the oldest is given up.
     pub max_buffer_ms: u32,
 }
@@ -47,6 +69,11 @@ pub enum Pushed {
     Duplicate,
     /// Its time has been played.
     Late,
+}
+
+/// Media time in microseconds.
+fn media_us(time: i64) -> i64 {
+    time * 1000 / i64::from(crate::MEDIA_RATE / 1000)
 }
 
 /// A packet on its way to the ear.

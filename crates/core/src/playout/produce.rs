@@ -1,20 +1,23 @@
 //! The next piece of sound: the packet whose turn it is, or what stands for a missing one.
 
+use super::Mode;
 use super::account::Span;
+use super::buffer::Waiting;
 use super::engine::{Playout, Position};
-use crate::MEDIA_RATE;
-use crate::conceal::{Missing, Origin};
+use super::stretch::Unit;
+use crate::conceal::{MAX_PLC_MS, Missing, Origin};
 use crate::opus::{Error, Sample};
 
 /// Concealment put in while nothing is at hand, before silence takes over.
 const UNDERRUN_PLC_MS: u32 = 60;
 
-impl<T: Sample> Playout<T> {
+impl<T: Sample + Unit> Playout<T> {
     /// Decodes or fills the next piece; false when there is nothing but silence.
     pub(super) fn produce(&mut self, now_us: i64) -> Result<bool, Error> {
         if self.position.is_none() {
             self.position = self.begin(now_us);
         }
+        self.resume()?;
         let Some(Position { time, sequence }) = self.position else {
             return Ok(false);
         };
@@ -23,13 +26,13 @@ impl<T: Sample> Playout<T> {
         }
         let next = self.buffer.first().map(|(t, p)| (t, p.sequence, p.jump));
         match (next, &self.end) {
-            (Some((at, ..)), _) if at < time => {
+            (Some((at, ..)), _) if at < time && !self.is_of_use(time) => {
                 // It overlaps one that was played: a sender's fault, and no reason to play twice.
                 self.buffer.pop_first();
                 self.stats.packets_late += 1;
                 Ok(true)
             }
-            (Some((at, ..)), _) if at == time => self.decode_first(),
+            (Some((at, ..)), _) if at <= time => self.decode_first(),
             (Some((at, next_sequence, jump)), _) => {
                 // As an archive says it: a source that jumped lost nothing, whatever numbers lack.
                 let missing = match jump {
@@ -54,6 +57,12 @@ impl<T: Sample> Playout<T> {
         }
     }
 
+    /// Whether the first packet ends behind `time`: in part it may still be heard.
+    fn is_of_use(&self, time: i64) -> bool {
+        let ends = |(at, packet): (i64, &Waiting)| at + packet.duration > time;
+        self.config.mode != Mode::Whole && self.buffer.first().is_some_and(ends)
+    }
+
     fn decode_first(&mut self) -> Result<bool, Error> {
         let Some((time, packet)) = self.buffer.pop_first() else {
             return Ok(false);
@@ -75,28 +84,39 @@ impl<T: Sample> Playout<T> {
             time,
             sequence: packet.sequence,
         });
+        let from = position.time;
         let lost = packet.sequence - position.sequence;
         self.stats.packets_lost += u64::try_from(lost).unwrap_or(0);
         *position = Position {
             time: time + packet.duration,
             sequence: packet.sequence + 1,
         };
-        self.concealer.on_received();
         self.put_in = 0;
-        self.concealing = false;
-        self.keep(Origin::Received, None, time);
+        self.on_decoded();
+        self.keep(Origin::Received, None, time, from);
         Ok(true)
+    }
+
+    /// Notes that concealment is over.
+    pub(super) fn on_decoded(&mut self) {
+        self.concealer.on_received();
+        self.underrun_samples = 0;
+        self.concealing = false;
     }
 
     fn conceal_samples(&mut self, time: i64, samples: i64, sequence: i64) -> Result<bool, Error> {
         let samples = usize::try_from(samples).unwrap_or(0);
+        let from = self
+            .position
+            .as_ref()
+            .map_or(time, |position| position.time);
         self.decoder.conceal(samples, &mut self.scratch)?;
         self.position = Some(Position {
             time: time + samples as i64 * self.scale,
             sequence,
         });
         self.start_concealing();
-        self.keep(Origin::Plc, Some(Missing::Lost), time);
+        self.keep(Origin::Plc, Some(Missing::Lost), time, from);
         Ok(true)
     }
 
@@ -121,7 +141,7 @@ impl<T: Sample> Playout<T> {
             if origin != Origin::Silence {
                 self.start_concealing();
             }
-            self.keep(origin, Some(missing), time);
+            self.keep(origin, Some(missing), time, time);
         }
         if let Some(position) = &mut self.position {
             position.time = time + filled;
@@ -131,18 +151,24 @@ impl<T: Sample> Playout<T> {
 
     fn put_in_concealment(&mut self) -> Result<bool, Error> {
         let piece = (self.config.rate / 50) as usize;
-        if self.put_in >= i64::from(UNDERRUN_PLC_MS * (MEDIA_RATE / 1000)) {
+        let most_ms = match self.config.mode {
+            Mode::Whole => UNDERRUN_PLC_MS,
+            Mode::Fixed | Mode::Adaptive => MAX_PLC_MS,
+        };
+        if self.underrun_samples >= (self.config.rate / 1000 * most_ms) as usize {
             return Ok(false);
         }
         self.scratch.clear();
         self.decoder.conceal(piece, &mut self.scratch)?;
-        self.put_in += piece as i64 * self.scale;
+        self.underrun_samples += piece;
         self.start_concealing();
+        self.put_in += piece as i64 * self.scale;
         let span = Span {
             origin: Origin::Plc,
             missing: None,
             time: None,
             samples: piece,
+            media: None,
         };
         self.pending.push(span, &self.scratch);
         Ok(true)
@@ -155,11 +181,12 @@ impl<T: Sample> Playout<T> {
         }
     }
 
-    /// Hands `scratch` on, without what lies before the pre-skip or behind the end.
-    fn keep(&mut self, origin: Origin, missing: Option<Missing>, time: i64) {
+    /// Hands `scratch` on, without what lies before `from`, before the pre-skip or behind the end.
+    fn keep(&mut self, origin: Origin, missing: Option<Missing>, time: i64, from: i64) {
         let channels = self.decoder.channels();
         let samples = (self.scratch.len() / channels) as i64;
-        let skip = (i64::from(self.config.pre_skip) - time).max(0) / self.scale;
+        let first = from.max(self.config.pre_skip.into());
+        let skip = ((first - time).max(0) + self.scale - 1) / self.scale;
         let last = self
             .end
             .as_ref()
@@ -170,6 +197,7 @@ impl<T: Sample> Playout<T> {
             missing,
             time: Some(time + from * self.scale),
             samples: usize::try_from(to - from).unwrap_or(0),
+            media: None,
         };
         let at = |n: i64| usize::try_from(n).unwrap_or(0) * channels;
         self.pending.push(span, &self.scratch[at(from)..at(to)]);

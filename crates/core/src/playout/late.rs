@@ -1,0 +1,120 @@
+//! What is done when packets come after their time had begun.
+
+use super::account::Span;
+use super::engine::{Playout, Position};
+use super::stretch::{Unit, weight};
+use super::{Incoming, Mode};
+use crate::MEDIA_RATE;
+use crate::conceal::{Missing, Origin};
+use crate::opus::{Error, Sample};
+
+/// Lateness that adaptive playout makes up for by leaving out what came too late. More would be
+/// missed, and is waited for: speech is better late than never.
+const LEFT_OUT_MS: i64 = 200;
+
+/// Made-up sound fades into what it stood for over this time.
+const FADE_MS: u32 = 5;
+
+impl<T: Sample + Unit> Playout<T> {
+    /// A packet whose time has been played, all of it: the ear cannot have it any more.
+    pub(super) fn take_late(&mut self, packet: Incoming<'_>, duration: i64) -> Result<(), Error> {
+        self.stats.packets_late += 1;
+        let ends = packet.time + duration;
+        let just_missed = self.position.as_ref().is_some_and(|p| p.time == ends);
+        if self.config.mode != Mode::Whole && self.concealing && just_missed {
+            // What follows is decoded from it.
+            self.scratch.clear();
+            self.decoder.decode(packet.data, &mut self.scratch)?;
+            self.concealer.on_received();
+        }
+        Ok(())
+    }
+
+    /// Goes on in time with what came a little too late, leaving out what made-up sound stood for.
+    pub(super) fn resume(&mut self) -> Result<(), Error> {
+        let most = LEFT_OUT_MS * i64::from(MEDIA_RATE / 1000);
+        let leave_out = match self.config.mode {
+            Mode::Whole => false,
+            Mode::Fixed => true,
+            Mode::Adaptive => self.put_in <= most,
+        };
+        if self.put_in == 0 || !leave_out {
+            return Ok(());
+        }
+        let time = self.position.as_ref().map(|position| position.time);
+        if time.is_none() || self.buffer.first().map(|(at, _)| at) != time {
+            return Ok(());
+        }
+        // What a gap was shortened by stands for that already.
+        let most = usize::try_from(self.put_in / self.scale).unwrap_or(0);
+        let made_up = self.pending.take_made_up(most);
+        let channels = self.decoder.channels();
+        let unheard = (made_up.len() / channels) as i64 * self.scale;
+        let heard_to = time.unwrap_or(0) + self.put_in - unheard;
+        self.put_in = 0;
+        let (mut at, mut rest) = (heard_to, Vec::new());
+        while let Some(packet) = self.buffer.pop_first_if(|time, _| {
+            time < heard_to && self.position.as_ref().is_some_and(|p| p.time == time)
+        }) {
+            let (time, packet) = packet;
+            self.scratch.clear();
+            if self
+                .decoder
+                .decode(&packet.data, &mut self.scratch)
+                .is_err()
+            {
+                self.scratch.clear();
+                let samples = usize::try_from(packet.duration / self.scale).unwrap_or(0);
+                self.decoder.conceal(samples, &mut self.scratch)?;
+            }
+            at = time + packet.duration;
+            self.position = Some(Position {
+                time: at,
+                sequence: packet.sequence + 1,
+            });
+            if at > heard_to {
+                let skip = (heard_to - time + self.scale - 1) / self.scale;
+                let skip = usize::try_from(skip).unwrap_or(0);
+                rest.extend_from_slice(&self.scratch[skip * channels..]);
+            } else {
+                self.stats.packets_late += 1;
+            }
+        }
+        if at > heard_to {
+            self.on_decoded();
+            self.fade(&made_up, &mut rest);
+            self.push_pending(Origin::Received, None, heard_to, &rest);
+        } else {
+            // All of it was too late, and the next packet is not there either.
+            self.push_pending(Origin::Plc, Some(Missing::Lost), heard_to, &made_up);
+            if let Some(position) = &mut self.position {
+                position.time = heard_to + unheard;
+            }
+        }
+        Ok(())
+    }
+
+    fn fade(&self, made_up: &[T], rest: &mut [T]) {
+        let channels = self.decoder.channels();
+        let most = (self.config.rate / 1000 * FADE_MS) as usize;
+        let samples = most
+            .min(made_up.len() / channels)
+            .min(rest.len() / channels);
+        let old = made_up.iter().take(samples * channels);
+        for (n, (new, old)) in rest.iter_mut().zip(old).enumerate() {
+            let share = weight(n / channels, samples);
+            *new = T::from_unit(old.to_unit() * (1.0 - share) + new.to_unit() * share);
+        }
+    }
+
+    fn push_pending(&mut self, origin: Origin, missing: Option<Missing>, time: i64, pcm: &[T]) {
+        let span = Span {
+            origin,
+            missing,
+            time: Some(time),
+            samples: pcm.len() / self.decoder.channels(),
+            media: None,
+        };
+        self.pending.push(span, pcm);
+    }
+}
