@@ -52,8 +52,7 @@ def voiced(reference: Path) -> NDArray[np.bool_]:
 
 def media_samples(span: PlayedSpan) -> int:
     """How much of the stream a span stands for: more than it lasts where it is played faster."""
-    stands_for: int | None = getattr(span, "media_samples", None)
-    return span.samples if stands_for is None else stands_for
+    return span.samples if span.media_samples is None else span.media_samples
 
 
 def times_played(spans: Sequence[PlayedSpan], samples: int) -> NDArray[np.int64]:
@@ -89,7 +88,7 @@ def shares_of(spans: Sequence[PlayedSpan]) -> dict[str, float]:
     total = sum(span.samples for span in spans)
     shares: dict[str, float] = {}
     for span in spans:
-        name = "stretched" if getattr(span, "media_samples", None) is not None else span.origin
+        name = "stretched" if span.media_samples is not None else span.origin
         shares[name] = shares.get(name, 0.0) + span.samples / total
     return shares
 

@@ -1,11 +1,9 @@
 """The parts of ``benchmarks/playout.py``: which conditions, settings, outcomes."""
 
-import inspect
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,9 +22,9 @@ from _receivers import play
 from _scores import Scores, scored
 from _speech import material
 from opuscule.codec import Decoder
-from opuscule.playout import Playout
 
 __all__ = [
+    "ADAPTIVE",
     "GROUPS",
     "KINDS_OF_OUR_OWN",
     "PARTS",
@@ -34,7 +32,6 @@ __all__ = [
     "SETTINGS",
     "Case",
     "Outcome",
-    "known",
     "planned",
     "row_of",
     "run",
@@ -74,6 +71,7 @@ PARTS = {
 }
 """What ``--only`` may name."""
 
+ADAPTIVE: dict[str, Any] = {"mode": "adaptive", "target_delay_ms": 20}
 SETTINGS: dict[str, dict[str, Any]] = {
     "dred120": {"mode": "fixed", "target_delay_ms": 115},
     "dred200": {"mode": "fixed", "target_delay_ms": 195},
@@ -81,9 +79,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "skipping": {"mode": "fixed", "target_delay_ms": 55},
     "gaps": {"mode": "fixed", "target_delay_ms": 455},
 }
-"""Arguments of Playout in a part; in the others it is to adapt.
+"""Arguments of Playout in a part; in the others :data:`ADAPTIVE`.
 
-The delay is 5 ms more, the phase of the pull; with packets of 60 ms the target is 40 ms less, for
+With packets of 60 ms the target is 40 ms less, for
 the delay counts from when the first 20 ms were sent, which is so long before the packet's arrival.
 """
 
@@ -153,27 +151,14 @@ def planned(
 
 def _settings(part: str, stream: str, overrides: dict[str, Any]) -> dict[str, Any]:
     """Those of the part, and what replaces them: in all parts, or ``part.name`` in one."""
-    settings = dict(SETTINGS.get(part, {"mode": "adaptive"}))
-    if "target_delay_ms" in settings:
+    settings = dict(SETTINGS.get(part, ADAPTIVE))
+    if settings["mode"] == "fixed":
         settings["target_delay_ms"] -= (material(stream).packet_rows - 1) * ROW_MS
     for key, value in overrides.items():
         of_part, _, name = key.rpartition(".")
         if of_part in ("", part):
             settings[name] = value
-    return known(settings)
-
-
-def known(settings: dict[str, Any]) -> dict[str, Any]:
-    """Those of the settings that the engine has."""
-    has = inspect.signature(Playout).parameters
-    for name in settings.keys() - has.keys():
-        _say_once(f"Playout has no argument {name!r}: left out")
-    return {name: value for name, value in settings.items() if name in has}
-
-
-@cache
-def _say_once(text: str) -> None:
-    print(text)
+    return settings
 
 
 def run(case: Case) -> Outcome:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from _playout_lines import GROUPS, Case, Outcome, known, run
+from _playout_lines import GROUPS, Case, Outcome, run
 from _scores import others
 
 __all__ = ["draw_plots"]
@@ -54,10 +54,15 @@ def _curves(panel: str) -> tuple[Curve, ...]:
 
 def _cases(panel: str, overrides: dict[str, Any]) -> list[Case]:
     return [
-        Case(f"{curve.name} {delay_ms}", kind, curve.stream, settings, quick=True)
+        Case(
+            f"{curve.name} {delay_ms}",
+            kind,
+            curve.stream,
+            curve.arguments | {"target_delay_ms": delay_ms} | overrides,
+            quick=True,
+        )
         for curve in _curves(panel)
         for delay_ms in DELAYS_MS
-        for settings in (known(curve.arguments | {"target_delay_ms": delay_ms} | overrides),)
         for kind in PANELS[panel]
     ]
 
@@ -106,6 +111,19 @@ def _theirs(stream: str, kinds: Sequence[str]) -> dict[str, Point]:
     return points
 
 
+def _together(points: Mapping[str, Point]) -> dict[Point, list[str]]:
+    """The systems by where they are; what lies so near that names would overlap has one place."""
+    places: dict[Point, list[str]] = {}
+    for system, (delay_ms, pesq) in points.items():
+        for place in places:
+            if abs(place[0] - delay_ms) < 40 and abs(place[1] - pesq) < 0.08:
+                places[place].append(system)
+                break
+        else:
+            places[delay_ms, pesq] = [system]
+    return places
+
+
 def _draw(path: Path, panel: str, outcomes: Sequence[Outcome]) -> None:
     # Only the environment of the benchmarks has it.
     import matplotlib as mpl
@@ -117,11 +135,13 @@ def _draw(path: Path, panel: str, outcomes: Sequence[Outcome]) -> None:
     for curve in _curves(panel):
         axes.plot(*zip(*_ours(curve, outcomes), strict=True), marker=".", label=curve.name)
     for stream in ("plain", "fec") if panel == "loss" else ("plain",):
-        for system, point in _theirs(stream, PANELS[panel]).items():
+        points = _theirs(stream, PANELS[panel])
+        for point in points.values():
             axes.plot(*point, MARKERS[stream], color="0.45", markersize=5)
-            text = system if stream == "plain" else f"{system}, FEC"
+        for point, systems in _together(points).items():
+            text = "\n".join(systems if stream == "plain" else [f"{s}, FEC" for s in systems])
             axes.annotate(
-                text, point, textcoords="offset points", xytext=(5, 2), fontsize=7, color="0.3"
+                text, point, textcoords="offset points", xytext=(5, -3), fontsize=7, color="0.3"
             )
     axes.set(title=panel, xlabel="delay, played - sent (ms)", ylabel="PESQ-WB")
     axes.set_xlim(left=0)
