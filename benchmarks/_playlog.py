@@ -84,19 +84,25 @@ def delay_of_log(spans: Sequence[PlayedSpan]) -> tuple[Floats, Floats]:
 
 
 def shares_of(spans: Sequence[PlayedSpan]) -> dict[str, float]:
-    """How much of what was played was made from what."""
-    total = sum(span.samples for span in spans)
+    """How much of what was played, from the first span of data to the last, was made from what."""
+    between = _of_the_stream(spans)
+    total = sum(span.samples for span in between)
     shares: dict[str, float] = {}
-    for span in spans:
+    for span in between:
         name = "stretched" if span.media_samples is not None else span.origin
         shares[name] = shares.get(name, 0.0) + span.samples / total
     return shares
 
 
+def _of_the_stream(spans: Sequence[PlayedSpan]) -> Sequence[PlayedSpan]:
+    """Without what was played before the first packet and after the last."""
+    of_data = [k for k, span in enumerate(spans) if span.origin in DATA]
+    return spans[of_data[0] : of_data[-1] + 1] if of_data else ()
+
+
 def mean_of_log(spans: Sequence[PlayedSpan]) -> tuple[float, float]:
     """How much from the first span of data to the last is from none; the mean delay in ms."""
-    of_data = [k for k, span in enumerate(spans) if span.origin in DATA]
-    between = spans[of_data[0] : of_data[-1] + 1] if of_data else ()
+    between = _of_the_stream(spans)
     total = sum(span.samples for span in between)
     made_up = sum(span.samples for span in between if span.origin not in DATA)
     _, delays = delay_of_log(spans)

@@ -103,6 +103,7 @@ def _back(found: list[Outcome], name: str) -> list[Result]:
 def _spikes(found: list[Outcome], name: str) -> list[Result]:
     share = statistics.mean(outcome.heard for outcome in found)
     return [
+        # 0.95 of what one who knows the trace can reach would be more: see --oracle.
         above(f"5 {name}: PESQ-WB", mean(found, "pesq"), "", 3.5),
         above(f"5 {name}: STOI", mean(found, "stoi"), "", 0.93),
         below(f"5 {name}: delay", mean(found, "delay_ms"), "ms", 120),

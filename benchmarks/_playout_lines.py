@@ -115,9 +115,9 @@ class Outcome:
     delay_log_ms: float
     """Mean over what was played from data."""
     shares: dict[str, float]
-    """Of the played samples, by origin."""
+    """Of what was played from the first packet to the last, by origin."""
     made_up: float
-    """Of what was played from the first packet to the last, how much is from no data."""
+    """How much of that is from no data."""
     back_log_ms: list[float]
     back_track_ms: list[float]
     rebuilt: float

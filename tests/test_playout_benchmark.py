@@ -18,7 +18,7 @@ from _network import (
     statistics_of,
     write_trace,
 )
-from _playlog import back_by_log, back_by_track, events, mean_of_log, rebuilt
+from _playlog import back_by_log, back_by_track, events, mean_of_log, rebuilt, shares_of
 from opuscule.playout import PlayedSpan
 
 MS = 48
@@ -92,6 +92,7 @@ def test_the_mean_of_a_log_leaves_out_what_is_from_no_data() -> None:
     made_up, delay_ms = mean_of_log(spans)
     assert made_up == pytest.approx(0.25)
     assert delay_ms == pytest.approx(25)
+    assert shares_of(spans) == {"received": 0.25, "plc": 0.25, "fec": 0.5}
 
 
 def test_rebuilt_is_what_was_lost_in_short_bursts_and_played_from_data() -> None:
