@@ -89,6 +89,7 @@ PAGES = {
             "opuscule.archive.reading.moments",
             "opuscule.archive.reading.positions",
             "opuscule.archive.storage.writer",
+            "opuscule.plot",
         ],
     ),
     "levels": (

@@ -1,7 +1,5 @@
 """What Opus cannot carry: refused by default, and three ways that the user can choose."""
 
-import sys
-from array import array
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from opuscule.archive.importing.importer import import_file
 from opuscule.archive.reading.archive import open_archive
 from opuscule.archive.reading.positions import Positions
 from opuscule.archive.reading.recording import Recording
-from opuscule.archive.storage.lossless import Lossless, read_lossless
+from opuscule.archive.storage.lossless import Lossless
 from opuscule.archive.upkeep.verify import verify
 from opuscule.cli.archive import app
 from opuscule.errors import InvalidArgumentError, UnsupportedFormatError
@@ -39,12 +37,8 @@ def loudest_hz(samples: Floats, rate: float) -> float:
 
 
 def kept_lossless(recording: Recording, start: int, stop: int) -> Any:
-    known = Lossless.from_json(recording.info.source["lossless"], recording.name)
-    flac, rows = recording.array("lossless"), recording.array("lossless_lengths")
-    lengths = array("H", rows.read(0, rows.size_bytes))
-    if sys.byteorder == "big":
-        lengths.byteswap()
-    return np.asarray(read_lossless(flac.read, known, lengths, start, stop, "int16"))
+    assert recording.lossless is not None
+    return np.asarray(recording.lossless.extract(start, stop, dtype="int16"))
 
 
 @pytest.mark.row("Z3")

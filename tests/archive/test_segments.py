@@ -10,9 +10,12 @@ import numpy.typing as npt
 import pytest
 
 from opuscule.archive import SegmentDataset, open_archive, prepare
-from opuscule.errors import InvalidArgumentError
+from opuscule.archive.storage.catalogue import Entry, line
+from opuscule.errors import CorruptArchiveError, InvalidArgumentError, RecordingNotFoundError
 
 from .conftest import GAPS, Speech, with_gaps, write
+from .test_damage import Watched
+from .test_stores import objects
 
 LENGTH = 4800
 
@@ -98,6 +101,30 @@ def test_batches_cover_an_epoch_between_workers(voices: Path) -> None:
     assert list(SegmentDataset(voices, 10, count=0, channels=[0]).batches(4)) == []
     with pytest.raises(InvalidArgumentError, match="worker 3 of 3"):
         dataset.batches(2, rank=3, world=3)
+
+
+def test_recordings_are_opened_when_they_come_up(voices: Path) -> None:
+    held = Watched(objects(voices))
+    dataset = SegmentDataset(open_archive(held), LENGTH, count=6, channels=[0])
+    assert held.read == {"zarr.json", "catalogue.jsonl"}
+    first = dataset.where(0).recording
+    assert dataset[0].shape == (LENGTH, 1)
+    assert {name.split("/")[1] for name in held.read if "/" in name} == {first}
+    # The same places as when all are opened.
+    archive = open_archive(voices)
+    total = sum(archive[name].info.total_samples for name in archive)
+    assert dataset.places == total - 3 * (LENGTH - 1)
+    with pytest.raises(RecordingNotFoundError, match="nobody"):
+        SegmentDataset(voices, LENGTH, count=6, recordings=["nobody"])
+
+
+def test_a_catalogue_that_says_too_much_is_told(voices: Path) -> None:
+    held = objects(voices)
+    lines = [line(Entry(name="long", total_samples=10**9, channels=1))]
+    held["catalogue.jsonl"] = b"".join(lines)
+    dataset = SegmentDataset(open_archive(held), LENGTH, count=3)
+    with pytest.raises(CorruptArchiveError, match="not what the catalogue says"):
+        dataset[0]
 
 
 def load(dataset: SegmentDataset, numbers: list[int]) -> list[npt.NDArray[np.float32]]:

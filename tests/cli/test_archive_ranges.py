@@ -1,6 +1,7 @@
 """Ranges of a recording by the command line: decoded, cut, prepared, proven."""
 
 import json
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -102,3 +103,53 @@ def test_verify_a_sample(shell: Shell, birds: Path) -> None:
         "owl: sound, 2 ranges compared\n",
         "wren: sound, 2 ranges compared, not prepared\n",
     )
+
+
+def test_the_files_own_samples(shell: Shell) -> None:
+    t = np.arange(48_000) / 192_000
+    loud = (8000 * np.sin(2 * np.pi * 45_000 * t)).astype("<i2")
+    with wave.open(str(shell.folder / "bat.wav"), "wb") as file:
+        file.setparams((1, 2, 192_000, 0, "NONE", ""))
+        file.writeframes(loud.tobytes())
+    shell.well("archive", "import", "bats.zarr", "bat.wav", "--ultrasonic", "lossless")
+    one = ("archive", "extract", "bats.zarr", "bat", "a.wav", "--lossless")
+    said = shell.well(*one, "--seconds", "0.1/0.2")
+    assert said == "a.wav: samples 19200 to 38400 at 192000 Hz, 0.1 s\n"
+    rate, channels, found = samples(shell.folder / "a.wav")
+    assert (rate, channels) == (192_000, 1)
+    assert np.array_equal(found[:, 0], loud[19_200:38_400])
+    assert json.loads(shell.well(*one, "--start", "47000", "--json"))["samples"] == 1000
+    assert shell.run(*one, "--rate", "48000").code == 2
+
+
+def test_damage_is_concealed_on_request(shell: Shell, birds: Path) -> None:
+    path = birds / "recordings" / "owl" / "packets" / "c" / "0"
+    content = bytearray(path.read_bytes())
+    content[9000] ^= 1
+    path.write_bytes(content)
+    one = ("archive", "extract", "birds.zarr", "owl", "a.wav")
+    refused = shell.run(*one)
+    assert refused.code == 1
+    assert "s of the audio" in refused.err
+    assert not (shell.folder / "a.wav").exists()
+    done = shell.run(*one, "--conceal", "--json")
+    assert done.code == 0
+    assert "are concealed" in done.err
+    (told,) = json.loads(done.out)["concealed"]
+    assert 0 <= told["first_packet"] < told["stop_packet"] <= 201
+    assert len(samples(shell.folder / "a.wav")[2]) == 192_000
+
+
+def test_an_archive_may_be_a_zip_file_or_an_url(shell: Shell, birds: Path) -> None:
+    shell.well("archive", "export", "birds.zarr", "birds.zip")
+    whole = np.asarray(open_archive(birds)["wren"][:])
+    for where in ("birds.zip", f"file://{birds}"):
+        assert "owl" in shell.well("archive", "info", where)
+        assert "48000 samples" in shell.well("archive", "info", where, "wren")
+        shell.well("archive", "extract", where, "wren", "a.wav")
+        assert np.array_equal(samples(shell.folder / "a.wav")[2], whole)
+        shell.well("archive", "cut", where, "wren", "a.opus", "--end", "9600")
+        assert "wren: sound" in shell.well("archive", "verify", where, "wren", "--ranges", "2")
+    gone = shell.run("archive", "info", f"file://{birds.with_name('none.zarr')}")
+    assert gone.code == 1
+    assert "none.zarr" in gone.err

@@ -9,8 +9,9 @@ from opuscule.archive.importing.seal import seal
 from opuscule.archive.importing.sources import SourceFile
 from opuscule.archive.importing.tree import import_tree
 from opuscule.archive.reading.archive import Archive, open_archive
-from opuscule.archive.reading.contents import Damage
 from opuscule.archive.reading.cutting import CutReport, cut
+from opuscule.archive.reading.damage import Damage
+from opuscule.archive.reading.originals import Original
 from opuscule.archive.reading.positions import Positions
 from opuscule.archive.reading.recording import Recording
 from opuscule.archive.reading.segments import Segment, SegmentDataset
@@ -33,6 +34,7 @@ __all__ = [
     "ImportOptions",
     "ImportResult",
     "Lossless",
+    "Original",
     "Positions",
     "PrepareReport",
     "Recording",

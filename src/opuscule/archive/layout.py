@@ -305,15 +305,15 @@ class Index:
         """Find the packets ``[first, stop)`` that a range of the payload, not empty, touches."""
         return self._native.packet_at(start_byte), self._native.packet_at(stop_byte - 1) + 1
 
-    def run(self, start_samples: int, stop_samples: int) -> Run:
+    def run(self, start_samples: int, stop_samples: int, *, rebuild: bool = False) -> Run:
         """Plan the decoding of a stretch of media time.
 
         The run begins with the packet that holds its first sample; in a gap with the packet before
-        it, so that the decoder has something to conceal from. Where there are gaps it goes on as
-        far as redundancy reaches back, for what is missing is rebuilt from later packets.
+        it, so that the decoder has something to conceal from. With gaps, or to ``rebuild`` packets,
+        it goes on as far as redundancy reaches back: what is missing is made of later packets.
         """
         find, count = self._native, self._count
-        reach = REDUNDANCY_SAMPLES if self._has_gaps else 0
+        reach = REDUNDANCY_SAMPLES if self._has_gaps or rebuild else 0
         first = find.locate(start_samples) if count else 0
         stop = find.locate(stop_samples - 1 + reach) + 1 if count else 0
         if reach and stop < count and find.gaps_before(stop, stop + 1):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opuscule.cli import archive_check, archive_ranges
+from opuscule.cli import archive_check, archive_plot, archive_ranges
 from opuscule.cli.archive_import import import_
 from opuscule.cli.output import (
+    ArchivePlace,
     clock_time,
     emit,
     json_option,
@@ -38,7 +39,7 @@ app.command("import")(import_)
 
 @app.command()
 def info(
-    archive: _Archive,
+    archive: ArchivePlace,
     recording: Annotated[str | None, typer.Argument(help="One of its recordings.")] = None,
     json: bool = json_option,
 ) -> None:
@@ -63,28 +64,33 @@ def info(
 
 app.command()(archive_ranges.extract)
 app.command()(archive_ranges.cut)
+app.command()(archive_plot.plot)
 app.command()(archive_check.prepare)
 app.command()(archive_check.verify)
 
 
 @app.command()
 def export(
-    archive: _Archive,
+    archive: ArchivePlace,
     target: Annotated[
         str, typer.Argument(help="A folder, a new .zip file, or an URL such as s3://bucket/a.zarr.")
     ],
     recordings: Annotated[
         list[str] | None, typer.Argument(help="Which of them; all if left out.")
     ] = None,
+    damaged: Annotated[
+        bool, typer.Option("--damaged", help="Copy damaged recordings, too, as they are.")
+    ] = False,
     json: bool = json_option,
 ) -> None:
     """Copy recordings into another archive: a folder, a zip file or an object store.
 
-    Keys and regions of object stores come from the environment, such as AWS_ACCESS_KEY_ID.
+    What is copied is compared with its checksums; a damaged recording is left out and named. Keys
+    and regions of object stores come from the environment, such as AWS_ACCESS_KEY_ID.
     """
     from opuscule.archive import export_recordings, open_archive
 
-    report = export_recordings(open_archive(archive), target, recordings or None)
+    report = export_recordings(open_archive(archive), target, recordings or None, damaged=damaged)
     if json:
         emit(report)
     else:
@@ -92,6 +98,10 @@ def export(
             f"{target}: {len(report.copied)} recordings copied, {report.copied_bytes / 1e6:.1f} MB;"
             f" {len(report.there_before)} were there before"
         )
+        for line in report.damaged:
+            typer.echo(f"{'DAMAGED' if damaged else 'NOT COPIED, DAMAGED'}: {line}")
+    if report.damaged:
+        raise typer.Exit(1)
 
 
 @app.command()

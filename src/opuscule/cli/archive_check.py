@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opuscule.cli.output import complain, emit, in_words, json_option, progress_bar
+from opuscule.cli.output import ArchivePlace, complain, emit, in_words, json_option, progress_bar
 from opuscule.errors import OpusculeError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def prepare(
 
 
 def verify(
-    archive: _Archive,
+    archive: ArchivePlace,
     recordings: Annotated[
         list[str] | None, typer.Argument(help="Some of its recordings; all if left out.")
     ] = None,
@@ -97,11 +97,14 @@ def verify(
                 "ranges": report.ranges,
                 "compared_samples": report.compared_samples,
                 "prepared": prepared,
+                "lossless_bytes": report.lossless_bytes,
             }
         )
         if not json:
             verdict = "sound" if report.ok else "NOT SOUND: " + "; ".join(report.problems)
             remark = "" if prepared or not report.ok else ", not prepared"
+            if report.lossless_bytes:
+                remark += f", {report.lossless_bytes} bytes of lossless original hashed"
             typer.echo(f"{name}: {verdict}, {report.ranges} ranges compared{remark}")
     if json:
         emit(told)

@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opuscule.cli.output import clock_time, emit, json_option
+from opuscule.cli.output import ArchivePlace, clock_time, emit, json_option
+from opuscule.units import MEDIA_RATE
 
 if TYPE_CHECKING:
-    from opuscule.archive import Recording
+    from opuscule.archive import Original, Recording
+    from opuscule.archive.reading.damage import OnDamage
     from opuscule.archive.reading.moments import Seconds
     from opuscule.archive.reading.streaming import Mode
     from opuscule.codec import Pcm
+    from opuscule.packets import SampleFormat
 
-__all__ = ["cut", "extract"]
+__all__ = ["cut", "extract", "original_of"]
 
-_Archive = Annotated[
-    Path, typer.Argument(help="The archive, a folder such as archive.zarr.", readable=False)
-]
 _Name = Annotated[str, typer.Argument(help="One of its recordings.")]
-_Start = Annotated[int, typer.Option(help="First sample, counted at 48 kHz.")]
+_Start = Annotated[
+    int, typer.Option(help="First sample, counted at 48 kHz; with --lossless at the file's rate.")
+]
 _End = Annotated[int | None, typer.Option(help="One past the last sample; the end if left out.")]
 _SecondsRanges = Annotated[
     list[str] | None,
@@ -40,10 +42,11 @@ _Moments = Annotated[
     ),
 ]
 _PIECE_SECONDS = 600
+_OWN_BLOCK_SAMPLES = 1 << 18
 
 
 def extract(
-    archive: _Archive,
+    archive: ArchivePlace,
     recording: _Name,
     target: Annotated[
         Path,
@@ -53,12 +56,27 @@ def extract(
     end: _End = None,
     seconds: _SecondsRanges = None,
     at: _Moments = None,
-    rate: Annotated[int, typer.Option(help="Of the file, in Hz.")] = 48_000,
+    rate: Annotated[
+        int | None, typer.Option(help="Of the file, in Hz; 48000 if left out.", show_default=False)
+    ] = None,
     channel: Annotated[
         list[int] | None, typer.Option(help="From 0; more than once for several. All if left out.")
     ] = None,
     fast: Annotated[
         bool, typer.Option("--fast", help="Begin to decode 80 ms before: not exact.")
+    ] = False,
+    lossless: Annotated[
+        bool,
+        typer.Option(
+            "--lossless",
+            help="The file's own samples, where they were kept; 24 bits are written as float32.",
+        ),
+    ] = False,
+    conceal: Annotated[
+        bool,
+        typer.Option(
+            "--conceal", help="Treat damaged packets as lost, and say which, instead of giving up."
+        ),
     ] = False,
     json: bool = json_option,
 ) -> None:
@@ -68,26 +86,56 @@ def extract(
     from opuscule.files import atomic_output
 
     opened = open_archive(archive)[recording]
+    if lossless and (rate is not None or fast or conceal):
+        raise typer.BadParameter(
+            "the file's own samples have its own rate, are always exact and are not concealed: "
+            "leave out --rate, --fast and --conceal",
+            param_hint="--lossless",
+        )
+    original = original_of(opened) if lossless else None
+    own_rate, total = MEDIA_RATE, opened.info.total_samples
+    form: SampleFormat = "int16"
+    if original is not None:
+        own_rate, total, form = original.rate, original.total_samples, original.sample_format
     told: list[dict[str, object]] = []
-    for first, stop in (ranges := _ranges(opened, start, end, seconds, at)):
+    ranges = _ranges(original or opened, total, start, end, seconds, at)
+    for first, stop in ranges:
         path = _target(target, opened.name, first, stop, ".wav", len(ranges))
         samples = 0
         with atomic_output(path) as file:
-            writer = WavWriter(file, rate, len(channel or range(opened.info.channels)))
-            for piece in _pieces(opened, first, stop, rate, channel, fast):
+            width = len(channel or range(opened.info.channels))
+            writer = WavWriter(file, rate or own_rate, width, form)
+            if original is not None:
+                pieces = original.blocks(
+                    _OWN_BLOCK_SAMPLES, start_sample=first, stop_sample=stop, channels=channel
+                )
+            else:
+                pieces = _pieces(opened, first, stop, rate or own_rate, channel, fast, conceal)
+            for piece in pieces:
                 writer.write(bytes(piece))
                 samples += len(piece)
             writer.close()
-        told.append({"target": str(path), "start": first, "end": stop, "samples": samples})
+        one: dict[str, object] = {
+            "target": str(path),
+            "start": first,
+            "end": stop,
+            "samples": samples,
+        }
+        if conceal:
+            one["concealed"] = [
+                d for d in opened.damage if d.start_sample < stop and first < d.stop_sample
+            ]
+        told.append(one)
         if not json:
-            length = clock_time((stop - first) / 48_000)
-            typer.echo(f"{path}: samples {first} to {stop}, {length}")
+            length = clock_time((stop - first) / own_rate)
+            of = f" at {own_rate} Hz" if lossless else ""
+            typer.echo(f"{path}: samples {first} to {stop}{of}, {length}")
     if json:
         emit(told[0] if len(told) == 1 else told)
 
 
 def cut(
-    archive: _Archive,
+    archive: ArchivePlace,
     recording: _Name,
     target: Annotated[
         Path,
@@ -108,7 +156,8 @@ def cut(
 
     opened = open_archive(archive)[recording]
     told: list[object] = []
-    for first, stop in (ranges := _ranges(opened, start, end, seconds, at)):
+    ranges = _ranges(opened, opened.info.total_samples, start, end, seconds, at)
+    for first, stop in ranges:
         path = _target(target, opened.name, first, stop, ".opus", len(ranges))
         report = cut_range(opened, first, stop, path)
         told.append({"target": str(path), "report": report})
@@ -127,9 +176,11 @@ def _pieces(
     rate: int,
     channels: list[int] | None,
     fast: bool,
+    conceal: bool,
 ) -> Iterator["Pcm"]:
     """Decode in bounded memory; ranges that adjoin adjoin at any rate."""
     mode: Mode = "fast" if fast else "exact"
+    on_damage: OnDamage = "conceal" if conceal else "raise"
     if rate == 48_000:
         yield from opened.blocks(
             48_000,
@@ -138,17 +189,41 @@ def _pieces(
             channels=channels,
             dtype="int16",
             mode=mode,
+            on_damage=on_damage,
         )
         return
     step = 48_000 * _PIECE_SECONDS
     for low in range(first, stop, step):
         yield opened.read(
-            low, min(low + step, stop), rate=rate, channels=channels, dtype="int16", mode=mode
+            low,
+            min(low + step, stop),
+            rate=rate,
+            channels=channels,
+            dtype="int16",
+            mode=mode,
+            on_damage=on_damage,
         )
 
 
+def original_of(opened: "Recording") -> "Original":
+    """Return what was kept lossless.
+
+    Raises:
+        InvalidArgumentError: nothing was.
+    """
+    from opuscule.errors import InvalidArgumentError
+
+    original = opened.lossless
+    if original is None:
+        raise InvalidArgumentError(
+            f"of {opened.name!r} no lossless original was kept; leave out --lossless"
+        )
+    return original
+
+
 def _ranges(
-    opened: "Recording",
+    opened: "Recording | Original",
+    total: int,
     start: int,
     end: int | None,
     seconds: list[str] | None,
@@ -156,7 +231,6 @@ def _ranges(
 ) -> list[tuple[int, int]]:
     """All that was asked for, in samples, checked before anything is written."""
     if not seconds and not at:
-        total = opened.info.total_samples
         return [(start, total if end is None else end)]
     if (start, end) != (0, None):
         raise typer.BadParameter("samples and times are not for one call", param_hint="--start")

@@ -4,6 +4,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import typer
@@ -11,6 +12,7 @@ import typer
 from opuscule.errors import OpusculeError
 
 __all__ = [
+    "ArchivePlace",
     "clock_time",
     "complain",
     "emit",
@@ -23,6 +25,16 @@ __all__ = [
     "raw_option",
     "salvage_option",
 ]
+
+ArchivePlace = Annotated[
+    str,
+    typer.Argument(
+        metavar="ARCHIVE",
+        help="The archive: a folder such as archive.zarr, a zip file, or an URL such as "
+        "s3://bucket/archive.zarr.",
+    ),
+]
+"""An archive that is only read."""
 
 json_option = typer.Option(False, "--json", help="Print JSON for scripts.")
 rate_option = typer.Option(

@@ -7,35 +7,23 @@ to go on anyway gets the time that it took as a gap of the kind *lost*, as if it
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from opuscule.archive.layout import Index, Run
+from opuscule.archive.reading.damage import Damage
 from opuscule.archive.storage.info import RecordingInfo
 from opuscule.archive.storage.local import StoredArray
 from opuscule.archive.storage.stores import Place
 from opuscule.codec import packet_duration
 from opuscule.errors import CorruptArchiveError, InvalidPacketError
 from opuscule.packets import Gap, GapKind, Packet
+from opuscule.units import MEDIA_RATE
 
-__all__ = ["Contents", "Damage"]
+__all__ = ["Contents"]
 
 _BATCH_PACKETS = 512
 _SECTIONS = ("lengths_bytes", "durations_bytes", "gaps")
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """Packets that could not be decoded, in one piece."""
-
-    first_packet: int
-    """Number of the first."""
-    stop_packet: int
-    """One past the last."""
-    start_sample: int
-    """Where they begin in the audio, at 48 kHz; negative within the pre-skip."""
-    stop_sample: int
-    """One past their end."""
 
 
 class Contents:
@@ -117,11 +105,43 @@ class Contents:
         self, start_byte: int, stop_byte: int, damaged: list[tuple[int, int]] | None = None
     ) -> bytes:
         """Read a range of the packets' bytes, as :meth:`StoredArray.read`."""
-        return self._payload.read(start_byte, stop_byte, damaged)
+        try:
+            return self._payload.read(start_byte, stop_byte, damaged)
+        except CorruptArchiveError as error:
+            raise CorruptArchiveError(f"{error}{self._where(start_byte, stop_byte)}") from error
+
+    def _where(self, start_byte: int, stop_byte: int) -> str:
+        """Say which packets of a range of bytes are damaged, if that can be said."""
+        bad: list[tuple[int, int]] = []
+        try:
+            self._payload.read(start_byte, stop_byte, bad)
+            first, stop = self.index.packets_within(bad[0][0], bad[0][1])
+            (damage, *_) = self._damages(set(range(first, stop)))
+        except (CorruptArchiveError, IndexError, OSError):
+            return ""
+        begin, end = damage.start_sample / MEDIA_RATE, damage.stop_sample / MEDIA_RATE
+        return (
+            f": packets {first} to {stop}, {max(begin, 0):.3f} s to {end:.3f} s of the audio; "
+            'on_damage="conceal" treats them as lost'
+        )
 
     def check_shards(self) -> None:
         """Check the shards' own indexes, as :meth:`StoredArray.check_shards`."""
         self._payload.check_shards()
+
+    def damaged(self, start_samples: int, stop_samples: int) -> Iterator[tuple[int, int]]:
+        """Find the damaged packets that a stretch of media time touches.
+
+        Yields:
+            In order, the media times at which they begin and end, those that adjoin together.
+        """
+        found: list[Damage] = []
+        first = self.index.locate(start_samples)[0] if len(self.index) else 0
+        stop = self.index.locate(stop_samples - 1)[0] + 1 if len(self.index) else 0
+        skip = self._info.pre_skip_samples
+        for _ in self._packets(first, stop, found.append):
+            yield from ((one.start_sample + skip, one.stop_sample + skip) for one in found)
+            found.clear()
 
     def sound(self, run: Run) -> tuple[bytes, Run, list[Damage]]:
         """Read the packets of a run, those that are damaged made gaps.

@@ -44,12 +44,13 @@ def seconds_to_sample(seconds: Seconds, rate: int = MEDIA_RATE) -> int:
     return scaled(exact_seconds(seconds), 1, rate)
 
 
-def moment_to_sample(moment: datetime, start_epoch_ms: int | None) -> int:
+def moment_to_sample(moment: datetime, start_epoch_ms: int | None, rate: int = MEDIA_RATE) -> int:
     """Tell the sample nearest to a moment, negative before the beginning of the recording.
 
     Args:
         moment: with a zone.
         start_epoch_ms: when the recording began, in milliseconds since 1970 UTC.
+        rate: of the samples, in Hz.
 
     Raises:
         InvalidArgumentError: the moment has no zone, or it is not known when the recording began.
@@ -63,7 +64,7 @@ def moment_to_sample(moment: datetime, start_epoch_ms: int | None) -> int:
             "it is not known when the recording began; address it by seconds or samples"
         )
     since = (moment - _EPOCH) // timedelta(microseconds=1) - start_epoch_ms * 1000
-    return scaled(since, 1_000_000)
+    return scaled(since, 1_000_000, rate)
 
 
 def exact_seconds(seconds: Seconds) -> Fraction:

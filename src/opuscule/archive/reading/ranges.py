@@ -2,10 +2,11 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
+from opuscule.archive.reading.damage import OnDamage, check_on_damage
 from opuscule.archive.reading.moments import Seconds, moment_to_sample, seconds_to_sample
 from opuscule.archive.reading.positions import Positions
 from opuscule.archive.reading.rates import resampled
@@ -108,6 +109,7 @@ class RangeReading:
         channels: Sequence[int] | None = None,
         dtype: SampleFormat = "float32",
         mode: Mode = "exact",
+        on_damage: OnDamage = "raise",
     ) -> Pcm:
         """Decode a range at any rate, in chosen channels.
 
@@ -121,6 +123,7 @@ class RangeReading:
             channels: which, from 0, in that order; None for all.
             dtype: ``int16``, or ``float32`` with full scale ±1.
             mode: ``exact``, or ``fast``, which begins 80 ms earlier.
+            on_damage: as for ``extract``.
 
         Returns:
             A memoryview of shape ``(samples, channels)``; ``numpy.asarray`` takes it as it is.
@@ -132,6 +135,7 @@ class RangeReading:
             CorruptArchiveError: the archive contradicts itself, or a packet is not valid.
         """
         check_mode(mode)
+        check_on_damage(on_damage)
         check_sample_format(dtype)
         total = self.info.total_samples
         stop = total if stop_sample is None else stop_sample
@@ -141,7 +145,7 @@ class RangeReading:
         pre_roll_ms = None if mode == "exact" else 80
 
         def decode(begin: int, end: int, form: SampleFormat) -> Pcm:
-            pcm = self.extract(begin, end, dtype=form, pre_roll_ms=pre_roll_ms)
+            pcm = self.extract(begin, end, dtype=form, pre_roll_ms=pre_roll_ms, on_damage=on_damage)
             return pcm if channels is None else _picked(pcm, every, channels, form)
 
         if rate == MEDIA_RATE:
@@ -158,6 +162,7 @@ class RangeReading:
         channels: Sequence[int] | None = None,
         dtype: SampleFormat = "float32",
         mode: Mode = "exact",
+        on_damage: OnDamage = "raise",
     ) -> Iterator[Pcm]:
         """Decode a range block by block, for the price of decoding it once.
 
@@ -171,6 +176,7 @@ class RangeReading:
             channels: which, from 0, in that order; None for all.
             dtype: ``int16``, or ``float32`` with full scale ±1.
             mode: ``exact``, or ``fast``, which begins 80 ms before the range.
+            on_damage: as for ``extract``; what is concealed is noted as its block is decoded.
 
         Yields:
             Memoryviews of shape ``(samples, channels)``.
@@ -180,6 +186,7 @@ class RangeReading:
             CorruptArchiveError: the archive contradicts itself, or a packet is not valid.
         """
         check_mode(mode)
+        check_on_damage(on_damage)
         check_sample_format(dtype)
         if not 0 <= overlap_samples < block_samples:
             raise InvalidArgumentError(
@@ -195,7 +202,7 @@ class RangeReading:
         step = block_samples - overlap_samples
         return (
             as_pcm(pick(block, every, channels, dtype), count, dtype)
-            for block in blocks(self, start, stop, dtype, mode, block_samples, step)
+            for block in blocks(self, start, stop, dtype, mode, block_samples, step, on_damage)
         )
 
     def extract_many(
@@ -205,6 +212,7 @@ class RangeReading:
         threads: int | None = None,
         dtype: SampleFormat = "int16",
         mode: Mode = "exact",
+        on_damage: OnDamage = "raise",
     ) -> Iterator[Pcm]:
         """Decode many ranges at once, each as ``extract`` does, without the GIL.
 
@@ -213,6 +221,7 @@ class RangeReading:
             threads: how many decode at a time; None for one a processor.
             dtype: ``int16``, or ``float32`` with full scale ±1.
             mode: ``exact``, or ``fast``, which begins 80 ms before each range.
+            on_damage: as for ``extract``.
 
         Yields:
             What ``extract`` gives, in the order of ``ranges``. Few more than ``threads`` are held
@@ -223,23 +232,25 @@ class RangeReading:
             CorruptArchiveError: the archive contradicts itself, or a packet is not valid.
         """
         check_mode(mode)
+        check_on_damage(on_damage)
         check_sample_format(dtype)
         threads = (os.cpu_count() or 1) if threads is None else threads
         if not 1 <= threads <= _MAX_THREADS:
             raise InvalidArgumentError(f"threads is {threads}; expected 1 to {_MAX_THREADS}")
-        return _many(self, ranges, threads, dtype, None if mode == "exact" else 80)
+        pre_roll_ms = None if mode == "exact" else 80
+
+        def decode(wanted: tuple[int, int]) -> Pcm:
+            return self.extract(*wanted, dtype=dtype, pre_roll_ms=pre_roll_ms, on_damage=on_damage)
+
+        return _many(self, ranges, threads, decode)
 
 
 def _many(
     recording: Readable,
     ranges: Iterable[tuple[int, int]],
     threads: int,
-    dtype: SampleFormat,
-    pre_roll_ms: float | None,
+    decode: Callable[[tuple[int, int]], Pcm],
 ) -> Iterator[Pcm]:
-    def decode(wanted: tuple[int, int]) -> Pcm:
-        return recording.extract(*wanted, dtype=dtype, pre_roll_ms=pre_roll_ms)
-
     if threads == 1:
         yield from map(decode, ranges)
         return

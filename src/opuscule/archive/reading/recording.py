@@ -8,21 +8,29 @@ libopus on the same kind of processor, decoder complexity 5 or below, 48 kHz, th
 channels.
 """
 
-import logging
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from opuscule import _native
 from opuscule.archive.layout import Index, Run
-from opuscule.archive.reading.contents import Contents, Damage
+from opuscule.archive.reading.contents import Contents
+from opuscule.archive.reading.damage import (
+    Damage,
+    DamageLog,
+    OnDamage,
+    check_on_damage,
+)
+from opuscule.archive.reading.originals import Original
+from opuscule.archive.reading.planning import MAX_COMPLEXITY, Plan
 from opuscule.archive.reading.ranges import RangeReading
 from opuscule.archive.reading.sequential import SequentialDecoder
 from opuscule.archive.storage.documents import open_recording_document
 from opuscule.archive.storage.info import RecordingInfo
 from opuscule.archive.storage.local import StoredArray
-from opuscule.archive.storage.points import COLUMNS, Part, SyncPoints, read_points
+from opuscule.archive.storage.lossless import Lossless
+from opuscule.archive.storage.points import Part, SyncPoints
 from opuscule.archive.storage.stores import LocalStore, Place
 from opuscule.codec import Pcm, as_pcm
 from opuscule.errors import (
@@ -31,25 +39,14 @@ from opuscule.errors import (
     InvalidArgumentError,
     InvalidPacketError,
 )
-from opuscule.packets import Gap, Packet
+from opuscule.packets import Gap, Packet, SampleFormat
 from opuscule.units import ms_to_samples
 
 __all__ = ["MAX_COMPLEXITY", "Recording"]
 
-MAX_COMPLEXITY = 5
-"""From 6 on libopus enhances speech, and what it then gives depends on all that came before."""
-
 _MAX_RUN_BYTES = 16 << 20
 """The longest run of packets that is decoded in one piece, some 90 minutes of speech; what is
 longer is decoded packet by packet, so that memory stays bounded."""
-
-OnDamage: TypeAlias = Literal["raise", "conceal"]
-"""What to do about damaged packets: raise an error, or treat them as lost and report it."""
-
-_FAR_SAMPLES = 30 * 48_000
-"""So much is decoded in vain before the user is told what would help."""
-
-_log = logging.getLogger(__name__)
 
 
 class Recording(RangeReading):
@@ -65,11 +62,9 @@ class Recording(RangeReading):
         attributes, self._arrays = open_recording_document(self.place)
         self.info = RecordingInfo.from_attributes(attributes, str(self.place))
         """What is known of it."""
-        self._points: tuple[SyncPoints | None] | None = None
-        self._told = False
-        self._damage: dict[tuple[int, int], Damage] = {}
-        self._lock = threading.Lock()
+        self._damage = DamageLog(str(self.place))
         self._contents = Contents(self.place, self._arrays, self.info)
+        self._plan = Plan(str(self.place), self._contents, "points" in self._arrays)
 
     @property
     def path(self) -> Path:
@@ -94,8 +89,7 @@ class Recording(RangeReading):
     @property
     def damage(self) -> tuple[Damage, ...]:
         """What extraction came upon and concealed so far, in order."""
-        with self._lock:
-            return tuple(sorted(self._damage.values(), key=lambda one: one.first_packet))
+        return self._damage.found
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
@@ -123,7 +117,8 @@ class Recording(RangeReading):
                 the same from 80 ms on (RFC 7845 §4.6) and need not be the same samples.
             complexity: of the decoder, 0 to 5; 5 conceals gaps best.
             on_damage: ``raise`` an error, or ``conceal`` packets that are damaged as if they were
-                lost; which they are is in the log and in :attr:`damage`.
+                lost; which they are is in the log and in :attr:`damage`. What no damage reaches is
+                exact as ever, and the rest that of :meth:`sequential` with ``conceal``.
 
         Returns:
             A memoryview of shape ``(samples, channels)``; ``numpy.asarray`` takes it as it is.
@@ -139,7 +134,7 @@ class Recording(RangeReading):
         start = start_sample + self.info.pre_skip_samples
         stop = stop_sample + self.info.pre_skip_samples
         if pre_roll_ms is None:
-            parts = self._exact_parts(start, stop, dtype, complexity)
+            parts = list(self._plan.parts(start, stop, dtype, complexity, on_damage))
         elif pre_roll_ms >= 0:
             # A million milliseconds is more than enough, and keeps infinity out.
             begin = max(0, start - ms_to_samples(min(pre_roll_ms, 1e6)))
@@ -193,6 +188,19 @@ class Recording(RangeReading):
         """
         return self._contents.payload(start_byte, stop_byte)
 
+    @cached_property
+    def lossless(self) -> Original | None:
+        """The file's own samples, where they are kept beside the packets; else None.
+
+        Raises:
+            CorruptArchiveError: what is known of them contradicts itself.
+        """
+        known = self.info.source.get("lossless")
+        if known is None:
+            return None
+        known = Lossless.from_json(known, str(self.place))
+        return Original(self.name, known, self.info.start_epoch_ms, self.array)
+
     def array(self, name: str) -> StoredArray:
         """Open one of its arrays, such as ``lossless``, to read its bytes.
 
@@ -218,36 +226,43 @@ class Recording(RangeReading):
         Raises:
             CorruptArchiveError: they do not fit the recording.
         """
-        if self._points is None:
-            found = None
-            if "points" in self._arrays:
-                source = self._contents.array("points", None, COLUMNS)
-                found = read_points(source, self.index, MAX_COMPLEXITY)
-            self._points = (found,)
-        return self._points[0]
+        return self._plan.points
 
     def forget_points(self) -> None:
         """Read them again when they are next wanted."""
         _, self._arrays = open_recording_document(self.place)
         self._contents = Contents(self.place, self._arrays, self.info)
-        self._points = None
+        self._plan = Plan(str(self.place), self._contents, "points" in self._arrays)
 
-    def _exact_parts(self, start: int, stop: int, dtype: str, complexity: int) -> Sequence[Part]:
-        points = self.points if complexity == MAX_COMPLEXITY else None
-        if points is not None:
-            return list(points.parts(start, stop, float_output=dtype == "float32"))
-        if start > _FAR_SAMPLES and not self._told:
-            self._told = True
-            _log.warning(
-                "%s is decoded from its beginning to be exact at %d s: opuscule archive prepare "
-                "makes that near, and a pre-roll of 80 ms is near and not exact",
-                self.place,
-                start // 48_000,
-            )
-        return [Part(0, start, stop)]
+    def parts(
+        self, start_samples: int, stop_samples: int, dtype: SampleFormat, on_damage: OnDamage
+    ) -> Iterator[Part]:
+        """Plan how to decode a stretch of media time so that it is exact: parts that adjoin.
+
+        Raises:
+            CorruptArchiveError: the sync points do not fit the recording.
+        """
+        return self._plan.parts(start_samples, stop_samples, dtype, MAX_COMPLEXITY, on_damage)
+
+    def items(
+        self, first: int, stop_sample: int, on_damage: OnDamage = "raise"
+    ) -> Iterator[Packet | Gap]:
+        """Read packets and gaps from packet ``first`` to the end.
+
+        Args:
+            first: number of a packet.
+            stop_sample: what is concealed is reported if it begins before this sample of the audio.
+            on_damage: as for :meth:`extract`; damaged packets become gaps.
+
+        Raises:
+            CorruptArchiveError: a packet is damaged, or the archive contradicts itself.
+        """
+        note = self._damage.before(stop_sample) if on_damage == "conceal" else None
+        return self._contents.items(first, self.info.packets, note)
 
     def _part(self, part: Part, dtype: str, complexity: int, on_damage: OnDamage) -> bytes:
-        run = self.index.run(part.begin_samples, part.stop_samples)
+        concealing = on_damage == "conceal"
+        run = self.index.run(part.begin_samples, part.stop_samples, rebuild=concealing)
         start, stop = part.start_samples, part.stop_samples
         if run.stop_byte - run.start_byte <= _MAX_RUN_BYTES:
             return self._decode(run, start, stop - start, dtype, complexity, on_damage)
@@ -266,8 +281,9 @@ class Recording(RangeReading):
             data = self.payload(run.start_byte, run.stop_byte)
         else:
             data, run, damages = self._contents.sound(run)
+            note = self._damage.before(start + samples - self.info.pre_skip_samples)
             for damage in damages:
-                self._note(damage)
+                note(damage)
         try:
             return _native.decode_run(
                 data,
@@ -285,21 +301,6 @@ class Recording(RangeReading):
                 f"{self.place}: packets {run.first} to {run.stop}: {error}"
             ) from error
 
-    def _note(self, damage: Damage) -> None:
-        key = damage.first_packet, damage.stop_packet
-        with self._lock:
-            known = key in self._damage
-            self._damage[key] = damage
-        if not known:
-            _log.warning(
-                "%s: packets %d to %d are damaged; samples %d to %d are concealed",
-                self.place,
-                damage.first_packet,
-                damage.stop_packet,
-                damage.start_sample,
-                damage.stop_sample,
-            )
-
     def _blocks(
         self, first: int, start: int, end: int, dtype: str, complexity: int, on_damage: OnDamage
     ) -> Iterator[bytes]:
@@ -312,8 +313,8 @@ class Recording(RangeReading):
         )
         size = decoder.frame_bytes
         time = self.index.packet_start(first) if first else 0
-        note = self._note if on_damage == "conceal" else None
-        for block in decoder.decode(self._contents.items(first, self.info.packets, note)):
+        stop_sample = end - self.info.pre_skip_samples
+        for block in decoder.decode(self.items(first, stop_sample, on_damage)):
             samples = len(block) // size
             low, high = max(0, start - time), min(samples, end - time)
             time += samples
@@ -331,8 +332,7 @@ class Recording(RangeReading):
 
 
 def _check_decoding(dtype: str, complexity: int, on_damage: str) -> None:
-    if on_damage not in ("raise", "conceal"):
-        raise InvalidArgumentError(f"on_damage is {on_damage!r}; expected 'raise' or 'conceal'")
+    check_on_damage(on_damage)
     if dtype not in ("int16", "float32"):
         raise InvalidArgumentError(f"dtype is {dtype!r}; expected 'int16' or 'float32'")
     if not 0 <= complexity <= MAX_COMPLEXITY:

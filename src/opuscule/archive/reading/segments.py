@@ -4,7 +4,7 @@ Theory of operation. Segment ``i`` of epoch ``e`` depends on nothing but the see
 its place is a hash of them, so any worker on any machine draws the same, in any order. All places
 where a segment fits are laid end to end and numbered, so that each is equally likely, and a
 recording comes up by its length. What is pickled is names and numbers; recordings are opened by
-whoever reads them.
+whoever reads them, when a segment of theirs comes up; their lengths are the catalogue's.
 """
 
 import os
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from opuscule.archive.reading.archive import Archive, open_archive
 from opuscule.archive.reading.recording import Recording
 from opuscule.archive.reading.streaming import Mode, check_mode, pick
-from opuscule.errors import InvalidArgumentError, MissingExtraError
+from opuscule.errors import CorruptArchiveError, InvalidArgumentError, MissingExtraError
 from opuscule.units import MEDIA_RATE
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ class SegmentDataset:
         rate: of what comes out, in Hz; another than 48 kHz needs the extra ``media``.
         channels: which, from 0; None for all, and then all recordings must have as many.
         mode: ``exact``, or ``fast``, which begins to decode 80 ms before a segment.
-        skip_gaps: draw no segment in which something is missing. Reads the index of each recording
-            with gaps once.
+        skip_gaps: draw no segment in which something is missing. Opens each recording once, and
+            reads the index of those with gaps.
         recordings: names to draw from; None for all.
 
     Raises:
@@ -115,13 +115,22 @@ class SegmentDataset:
         """List all places; return how many channels come out."""
         counts: dict[int, str] = {}
         places = 0
-        for name in self._archive if recordings is None else recordings:
-            recording = self._archive[name]
-            info = recording.info
-            counts.setdefault(info.channels, name)
-            pick(b"", info.channels, self._channels, "float32")
+        catalogue = self._archive.catalogue()
+        for name in sorted(catalogue) if recordings is None else recordings:
+            entry = catalogue.get(name)
+            whole: Iterable[tuple[int, int]]
+            if skip_gaps or entry is None or not entry.channels:
+                recording = self._archive[name]
+                channels, total = recording.info.channels, recording.info.total_samples
+                whole = _whole(recording) if skip_gaps else [(0, total)]
+            else:
+                # Not one of 100,000 recordings has to be opened for this.
+                channels, whole = entry.channels, [(0, entry.total_samples)]
+            if channels not in counts:
+                counts[channels] = name
+                pick(b"", channels, self._channels, "float32")
             self._names.append(name)
-            for start, stop in _whole(recording) if skip_gaps else [(0, info.total_samples)]:
+            for start, stop in whole:
                 if stop - start >= self._span:
                     places += stop - start - self._span + 1
                     self._owners.append(len(self._names) - 1)
@@ -183,7 +192,16 @@ class SegmentDataset:
         """
         np = _numpy()
         segment = self.where(number)
-        pcm = self._open(segment.recording).read(
+        recording = self._open(segment.recording)
+        info = recording.info
+        if segment.stop_sample > info.total_samples or (
+            self._channels is None and info.channels != self.channels
+        ):
+            raise CorruptArchiveError(
+                f"{recording.place} has {info.total_samples} samples of {info.channels} channels, "
+                "which is not what the catalogue says: opuscule archive reindex"
+            )
+        pcm = recording.read(
             segment.start_sample,
             segment.stop_sample,
             rate=self._rate,

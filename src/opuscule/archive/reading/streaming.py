@@ -6,6 +6,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from opuscule import _native
 from opuscule.archive.layout import Index
+from opuscule.archive.reading.damage import OnDamage
 from opuscule.archive.reading.sequential import SequentialDecoder
 from opuscule.archive.storage.info import RecordingInfo
 from opuscule.archive.storage.points import Part, SyncPoints
@@ -53,8 +54,19 @@ class Readable(Protocol):
         *,
         dtype: SampleFormat = "int16",
         pre_roll_ms: float | None = None,
+        on_damage: OnDamage = "raise",
     ) -> Pcm:
         """Decode a range."""
+
+    def parts(
+        self, start_samples: int, stop_samples: int, dtype: SampleFormat, on_damage: OnDamage
+    ) -> Iterator[Part]:
+        """Plan how to decode a stretch of media time."""
+
+    def items(
+        self, first: int, stop_sample: int, on_damage: OnDamage = "raise"
+    ) -> Iterator[Packet | Gap]:
+        """Read packets and gaps."""
 
     def packets(self, first: int = 0, stop: int | None = None) -> Iterator[Packet]:
         """Read packets."""
@@ -81,6 +93,7 @@ def blocks(
     mode: Mode,
     size: int,
     step: int,
+    on_damage: OnDamage = "raise",
 ) -> Iterator[bytes]:
     """Decode audio samples ``[start, stop)`` to blocks of ``size`` that begin ``step`` apart.
 
@@ -88,7 +101,7 @@ def blocks(
     """
     frame = SAMPLE_BYTES[dtype] * recording.info.channels
     held = bytearray()
-    for piece in stream(recording, start, stop, dtype, mode):
+    for piece in stream(recording, start, stop, dtype, mode, on_damage):
         held += piece
         # The last block is given below, so that a rest of nothing but overlap is no block.
         while len(held) > size * frame:
@@ -99,36 +112,46 @@ def blocks(
 
 
 def stream(
-    recording: Readable, start: int, stop: int, dtype: SampleFormat, mode: Mode
+    recording: Readable,
+    start: int,
+    stop: int,
+    dtype: SampleFormat,
+    mode: Mode,
+    on_damage: OnDamage = "raise",
 ) -> Iterator[bytes]:
     """Decode audio samples ``[start, stop)`` in order, to pieces of at most a few seconds."""
     skip = recording.info.pre_skip_samples
-    for part in _parts(recording, start + skip, stop + skip, dtype, mode):
-        yield from _decode(recording, part, dtype)
+    for part in _parts(recording, start + skip, stop + skip, dtype, mode, on_damage):
+        yield from _decode(recording, part, dtype, on_damage)
 
 
 def _parts(
-    recording: Readable, start: int, stop: int, dtype: SampleFormat, mode: Mode
+    recording: Readable,
+    start: int,
+    stop: int,
+    dtype: SampleFormat,
+    mode: Mode,
+    on_damage: OnDamage,
 ) -> Iterator[Part]:
     if mode == "fast":
         yield Part(max(0, start - PRE_ROLL_SAMPLES), start, stop)
-        return
-    points = recording.points
-    if points is None or start <= recording.info.pre_skip_samples:
+    elif start <= recording.info.pre_skip_samples and on_damage == "raise":
         yield Part(0, start, stop)
     else:
-        yield from points.parts(start, stop, float_output=dtype == "float32")
+        yield from recording.parts(start, stop, dtype, on_damage)
 
 
-def _decode(recording: Readable, part: Part, dtype: SampleFormat) -> Iterator[bytes]:
+def _decode(
+    recording: Readable, part: Part, dtype: SampleFormat, on_damage: OnDamage
+) -> Iterator[bytes]:
     """Decode a part with one decoder, many packets a call where none is missing."""
     info = recording.info
     run = recording.index.run(part.begin_samples, part.stop_samples)
     frame = SAMPLE_BYTES[dtype] * info.channels
     time = run.start_samples
     pieces = (
-        _with_gaps(recording, run.first, dtype)
-        if run.gaps
+        _with_gaps(recording, run.first, part.stop_samples, dtype, on_damage)
+        if run.gaps or on_damage == "conceal"
         else _without_gaps(recording, run.start_byte, run.lengths, dtype)
     )
     try:
@@ -167,7 +190,9 @@ def _without_gaps(
         yield decoder.decode_many(packets)
 
 
-def _with_gaps(recording: Readable, first: int, dtype: SampleFormat) -> Iterator[bytes]:
+def _with_gaps(
+    recording: Readable, first: int, stop: int, dtype: SampleFormat, on_damage: OnDamage
+) -> Iterator[bytes]:
     info = recording.info
     decoder = SequentialDecoder(
         info.channels,
@@ -175,19 +200,7 @@ def _with_gaps(recording: Readable, first: int, dtype: SampleFormat) -> Iterator
         float_output=dtype == "float32",
         gain_q8=info.gain_q8,
     )
-    return decoder.decode(_items(recording, first))
-
-
-def _items(recording: Readable, first: int) -> Iterator[Packet | Gap]:
-    """Give packets from ``first`` on and the gaps between them; all gaps if that is the first."""
-    gaps = [g for g in recording.index.gaps if g.before > first or not first]
-    place = 0
-    for packet in recording.packets(first):
-        while place < len(gaps) and gaps[place].gap.start_samples < packet.time_samples:
-            yield gaps[place].gap
-            place += 1
-        yield packet
-    yield from (placed.gap for placed in gaps[place:])
+    return decoder.decode(recording.items(first, stop - info.pre_skip_samples, on_damage))
 
 
 def pick(data: bytes, channels: int, wanted: Sequence[int] | None, dtype: SampleFormat) -> bytes:

@@ -63,7 +63,8 @@ class StoredArray:
             or _configuration(encoding).get("separator", "/") != "/"
         ):
             raise self._unknown("chunk_key_encoding", encoding)
-        inner = self._inner_chunk(document.get("codecs")) or outer
+        sharded = self._inner_chunk(document.get("codecs"))
+        inner = sharded or outer
         if (
             not len(outer) == len(inner) == len(self.shape)
             or not inner[1:] == outer[1:] == self.shape[1:]
@@ -82,7 +83,7 @@ class StoredArray:
         self.attributes: Mapping[str, object] = own if isinstance(own, dict) else {}
         """Our attributes of it."""
         self._chunk_bytes = inner[0] * math.prod(self.shape[1:])
-        self._shard_chunks = outer[0] // inner[0]
+        self._shard_chunks, self._is_sharded = outer[0] // inner[0], sharded is not None
         self.size_bytes = math.prod(self.shape)
         """How many bytes it holds."""
 
@@ -160,6 +161,30 @@ class StoredArray:
                     f"{key}: the shard's index is damaged or cut off; opuscule reads without it, "
                     "other Zarr libraries cannot"
                 )
+
+    def checked_object(self, number: int) -> tuple[bytes, str | None]:
+        """Read a whole object, the ``number``-th of :meth:`objects`.
+
+        Returns:
+            Its bytes, and what is wrong with them; None if they are what was written.
+
+        Raises:
+            FileNotFoundError: it is missing.
+            OSError: it cannot be read.
+        """
+        key, size = self._key(number), self._shard_chunks * self._chunk_bytes
+        data = key.read()
+        begin = size + self._shard_chunks * _CRC_BYTES
+        empty = _native.to_shard(b"", self._chunk_bytes, self._shard_chunks)
+        if len(data) != (len(empty) if self._is_sharded else begin):
+            return data, f"{key} has {len(data)} bytes, which is not what was written"
+        _, wrong = _native.from_chunks(data[:begin], self._chunk_bytes, 0, size)
+        if wrong:
+            low = wrong[0] * (self._chunk_bytes + _CRC_BYTES)
+            return data, f"{key} is damaged from byte {low} on: a checksum is wrong"
+        if self._is_sharded and data[begin:] != empty[begin:]:
+            return data, f"{key}: the shard's index is damaged"
+        return data, None
 
     def objects(self) -> Iterator[Place]:
         """Name the objects that hold it, in order."""

@@ -8,6 +8,7 @@ is therefore put together from parts, each by a point of its own.
 """
 
 import logging
+import math
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -138,6 +139,36 @@ class SyncPoints:
             yield Part(begin, start_samples, stop)
             start_samples = stop
 
+    def exact_again(self, behind: int, after: int, *, float_output: bool) -> int | None:
+        """Find the first instant after one at which a point at or behind another is exact.
+
+        Args:
+            behind: media time at or behind which a decoder may begin.
+            after: the media time after which.
+            float_output: whether float32 comes out.
+
+        Returns:
+            Media time; None if there is no such instant.
+        """
+        rows, best = self._rows, None
+        for point in range(max(1, behind // self._interval), len(self)):
+            if best is not None and point * self._interval >= best:
+                break
+            at = point * COLUMNS
+            begin = self._index.first_from(point * self._interval)
+            if begin < behind or rows[at + 1] == NEVER:
+                continue
+            exact = begin + rows[at + (1 if float_output else 0)] * DEPTH_UNIT_SAMPLES
+            if after < exact and (best is None or exact < best) and exact < self._until(point):
+                best = exact
+        return best
+
+    def _until(self, point: int) -> float:
+        """Tell in media time until when a point is good; infinity for ever."""
+        at = point * COLUMNS
+        intervals = self._rows[at + 2] | self._rows[at + 3] << 8
+        return math.inf if intervals == _FOREVER else (point + intervals) * self._interval
+
     def _nearest(self, time: int, float_output: bool) -> tuple[int, int | None]:
         """Find the last point that is exact from ``time`` on: where it is, and until when it is."""
         rows = self._rows
@@ -148,8 +179,7 @@ class SyncPoints:
             begin = self._index.first_from(point * self._interval)
             if begin + rows[at + (1 if float_output else 0)] * DEPTH_UNIT_SAMPLES > time:
                 continue
-            intervals = rows[at + 2] | rows[at + 3] << 8
-            until = None if intervals == _FOREVER else (point + intervals) * self._interval
-            if until is None or until > time:
-                return begin, until
+            until = self._until(point)
+            if until > time:
+                return begin, None if until == math.inf else int(until)
         return 0, None

@@ -257,6 +257,18 @@ class RemoteStore(Store):
         except self._obstore.exceptions.BaseError as error:
             raise self._error(key, error, "written") from error
 
+    def delete(self, keys: list[str]) -> None:
+        """Delete objects.
+
+        Raises:
+            OSError: one cannot be deleted.
+        """
+        try:
+            if keys:
+                self._obstore.delete(self.store, keys)
+        except self._obstore.exceptions.BaseError as error:
+            raise self._error(keys[0], error, "deleted") from error
+
     def names(self, key: str) -> list[str]:
         """List what is below a name."""
         try:

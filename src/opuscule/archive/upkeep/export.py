@@ -24,6 +24,7 @@ from opuscule.archive.storage.local import StoredArray
 from opuscule.archive.storage.store import ensure_archive, sync_tree
 from opuscule.archive.storage.stores import MemoryStore, Place, RemoteStore, open_store
 from opuscule.errors import (
+    CorruptArchiveError,
     InvalidArgumentError,
     NotAnArchiveError,
     RecordingExistsError,
@@ -46,6 +47,9 @@ class ExportReport:
     """Names of those that the target had already, the same."""
     copied_bytes: int
     """Bytes of all objects together."""
+    damaged: tuple[str, ...] = ()
+    """What is wrong with recordings that are damaged, a line each. They were left out, unless it
+    was asked for them."""
 
 
 def export_recordings(
@@ -53,19 +57,22 @@ def export_recordings(
     target: "str | os.PathLike[str] | ObjectStore",
     names: Iterable[str] | None = None,
     *,
+    damaged: bool = False,
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> ExportReport:
     """Copy recordings, with their sync points, into another archive, which is made if need be.
 
-    Interrupted, it leaves whole recordings only, of a zip file nothing; a second run continues.
-    Memory: a shard, 16 MiB at most.
+    All that is copied is compared with its checksums on the way; a damaged recording is left out
+    and reported. Interrupted, it leaves whole recordings only, of a zip file nothing; a second run
+    continues. Memory: two shards, 32 MiB at most.
 
     Args:
         archive: where they are.
         target: a folder; a name that ends with ``.zip``, which must not exist; an URL; a store of
             obstore.
         names: of which recordings; None for all.
+        damaged: copy damaged recordings, too, as they are.
         progress: is told how many are done, and of how many.
         options: for an URL, those of :func:`obstore.store.from_url`.
 
@@ -73,7 +80,7 @@ def export_recordings(
         RecordingNotFoundError: there is none of a name.
         RecordingExistsError: the target has another recording of that name, or is a file.
         NotAnArchiveError: something else is there.
-        CorruptArchiveError: a recording is damaged.
+        CorruptArchiveError: the target is damaged.
         MissingExtraError: obstore is needed and not installed.
         OSError: a store cannot be read or written.
     """
@@ -81,33 +88,70 @@ def export_recordings(
     for name in chosen:
         if name not in archive:
             raise RecordingNotFoundError(f"{archive.store.name} has no recording {name!r}")
-    copied, same, size = list[str](), list[str](), 0
+    copied, same, wrong, size = list[str](), list[str](), list[str](), 0
     with _open_sink(target, options) as sink:
         for number, name in enumerate(chosen):
             place = Place(archive.store, f"recordings/{name}")
-            if sink.has(place):
-                same.append(name)
-            else:
+            try:
                 entry = catalogue.read_entry(place)
                 assert entry is not None  # noqa: S101 - its name was found in an archive
-                size += sink.add(entry, _objects(place))
-                copied.append(name)
+                if sink.has(place):
+                    same.append(name)
+                else:
+                    found = _Objects(place, damaged)
+                    size += sink.add(entry, found)
+                    copied.append(name)
+                    wrong += found.problems
+            except CorruptArchiveError as error:
+                wrong.append(str(error))
             if progress:
                 progress(number + 1, len(chosen))
-    return ExportReport(tuple(copied), tuple(same), size)
+    return ExportReport(tuple(copied), tuple(same), size, tuple(wrong))
 
 
-def _objects(place: Place) -> Iterator[tuple[str, bytes]]:
-    """Read all objects of a recording, by their names in it; its ``zarr.json`` comes last."""
-    text = (place / "zarr.json").read()
-    # What these bytes say, and not what has become of them by now.
-    snapshot = Place(MemoryStore({f"{place.name}/zarr.json": text}), place.name)
-    _, arrays = open_recording_document(snapshot)
-    for name, document in arrays.items():
-        yield f"{name}/zarr.json", to_text(document)
-        for key in StoredArray(place / name, document).objects():
-            yield key.key.removeprefix(place.key + "/"), key.read()
-    yield "zarr.json", text
+class _Objects:
+    """The objects of a recording, by their names in it; its ``zarr.json`` comes last.
+
+    Args:
+        place: of the recording.
+        damaged: whether to go on over damage.
+    """
+
+    def __init__(self, place: Place, damaged: bool) -> None:
+        self._place, self._damaged = place, damaged
+        self.problems: list[str] = []
+        """What is wrong with it: one line."""
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        """Read them.
+
+        Raises:
+            CorruptArchiveError: one is damaged, and those are not wanted.
+        """
+        place, self.problems = self._place, []
+        text = (place / "zarr.json").read()
+        # What these bytes say, and not what has become of them by now.
+        snapshot = Place(MemoryStore({f"{place.name}/zarr.json": text}), place.name)
+        _, arrays = open_recording_document(snapshot)
+        for name, document in arrays.items():
+            yield f"{name}/zarr.json", to_text(document)
+            array = StoredArray(place / name, document)
+            for number, key in enumerate(array.objects()):
+                try:
+                    data, problem = array.checked_object(number)
+                except FileNotFoundError:
+                    self._tell(f"{key} is missing")
+                    continue
+                if problem is not None:
+                    self._tell(problem)
+                yield key.key.removeprefix(place.key + "/"), data
+        yield "zarr.json", text
+
+    def _tell(self, problem: str) -> None:
+        if not self._damaged:
+            raise CorruptArchiveError(problem)
+        if not self.problems:
+            self.problems.append(problem)
 
 
 class _Sink(ABC):
@@ -139,7 +183,7 @@ class _Sink(ABC):
         )
 
     @abstractmethod
-    def add(self, entry: catalogue.Entry, objects: Iterator[tuple[str, bytes]]) -> int:
+    def add(self, entry: catalogue.Entry, objects: _Objects) -> int:
         """Write a recording; return how many bytes."""
 
 
@@ -148,7 +192,7 @@ class _FolderSink(_Sink):
         self._root = root
         self.archive = open_archive(root)
 
-    def add(self, entry: catalogue.Entry, objects: Iterator[tuple[str, bytes]]) -> int:
+    def add(self, entry: catalogue.Entry, objects: _Objects) -> int:
         size = 0
         place = make_place(self._root / ".incoming", entry.name)
         try:
@@ -173,8 +217,10 @@ class _ZipSink(_Sink):
         for name, data in _root_objects():
             file.writestr(name, data)
 
-    def add(self, entry: catalogue.Entry, objects: Iterator[tuple[str, bytes]]) -> int:
+    def add(self, entry: catalogue.Entry, objects: _Objects) -> int:
         size = 0
+        for _ in objects:
+            pass  # what is written into a zip file stays there, so that damage is looked for before
         for name, data in objects:
             self._file.writestr(f"recordings/{entry.name}/{name}", data)
             size += len(data)
@@ -198,11 +244,16 @@ class _RemoteSink(_Sink):
             for name, data in _root_objects():
                 store.write(name, data)
 
-    def add(self, entry: catalogue.Entry, objects: Iterator[tuple[str, bytes]]) -> int:
-        size = 0
-        for name, data in objects:
-            self._store.write(f"recordings/{entry.name}/{name}", data)
-            size += len(data)
+    def add(self, entry: catalogue.Entry, objects: _Objects) -> int:
+        size, written = 0, list[str]()
+        try:
+            for name, data in objects:
+                self._store.write(f"recordings/{entry.name}/{name}", data)
+                written.append(f"recordings/{entry.name}/{name}")
+                size += len(data)
+        except CorruptArchiveError:
+            self._store.delete(written)
+            raise
         self._entries[entry.name] = entry
         return size
 

@@ -25,6 +25,8 @@ class VerifyReport:
     """How many stretches were extracted and compared."""
     compared_samples: int
     """How many samples a channel they had together."""
+    lossless_bytes: int = 0
+    """How many bytes of a lossless original were compared with its SHA-256; 0 without one."""
 
     @property
     def ok(self) -> bool:
@@ -36,6 +38,8 @@ def verify(
     recording: Recording, *, ranges: int = 20, seed: int = 0, pre_roll_ms: float | None = None
 ) -> VerifyReport:
     """Check a recording: index, hash, every packet, and stretches against a sequential decode.
+
+    Of a lossless original the hash and the list of its frames are checked.
 
     Args:
         recording: what to check.
@@ -50,17 +54,39 @@ def verify(
     """
     if ranges < 0:
         raise InvalidArgumentError(f"ranges is {ranges}; expected 0 or more")
-    problems = _structure(recording)
+    lossless_bytes, problems = _original(recording)
+    problems += _structure(recording)
     total = recording.info.total_samples
     if problems or not ranges or not total:
-        return VerifyReport(recording.name, tuple(problems), 0, 0)
+        return VerifyReport(recording.name, tuple(problems), 0, 0, lossless_bytes)
     wanted = _draw(total, ranges, seed)
     try:
         problems = _compare(recording, wanted, pre_roll_ms)
     except ArchiveError as error:
         problems = [str(error)]
     compared = sum(stop - start for start, stop in wanted)
-    return VerifyReport(recording.name, tuple(problems), len(wanted), compared)
+    return VerifyReport(recording.name, tuple(problems), len(wanted), compared, lossless_bytes)
+
+
+def _original(recording: Recording) -> tuple[int, list[str]]:
+    """Check what is kept lossless beside the packets; tell how many bytes there are of it."""
+    try:
+        original = recording.lossless
+        if original is None:
+            return 0, []
+        digest, size = hashlib.sha256(), original.flac_bytes
+        for start in range(0, size, _BLOCK_BYTES):
+            digest.update(original.flac(start, min(start + _BLOCK_BYTES, size)))
+        original.check()
+        problems = []
+        if digest.hexdigest() != original.known.sha256:
+            problems.append(
+                f"the lossless original's SHA-256 is {digest.hexdigest()}; the recording says "
+                f"{original.known.sha256}"
+            )
+    except ArchiveError as error:
+        return 0, [f"the lossless original: {error}"]
+    return size, problems
 
 
 def _structure(recording: Recording) -> list[str]:

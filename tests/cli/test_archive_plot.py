@@ -1,0 +1,83 @@
+"""``opuscule archive plot`` on the command line."""
+
+import json
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import PROGRAM, Shell, write_tone
+
+
+@pytest.fixture
+def tone(shell: Shell) -> Path:
+    write_tone(shell.folder / "tone.wav", 2)
+    shell.well("archive", "import", "a.zarr", "tone.wav")
+    return shell.folder
+
+
+def test_a_picture_is_written(shell: Shell, tone: Path) -> None:
+    one = ("archive", "plot", "a.zarr", "tone")
+    said = shell.well(*one, "--out", "a.png", "--from", "0.5", "--to", "+1")
+    assert said == "a.png: 1.0 s\n"
+    assert (tone / "a.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    told = json.loads(
+        shell.well(*one, "--out", "b.png", "--width", "400", "--height", "200", "--json")
+    )
+    assert told == {
+        "target": "b.png",
+        "start": 0,
+        "end": 96_000,
+        "rate": 48_000,
+        "decoded_share": 1.0,
+    }
+    assert (tone / "b.png").read_bytes()[16:24] == (400).to_bytes(4) + (200).to_bytes(4)
+    assert shell.run(*one, "--from", "3").code == 1
+    refused = shell.run(*one, "--out", "c.png", "--width", "9999")
+    assert refused.code == 1
+    assert "columns" in refused.err
+    assert "no lossless original" in shell.run(*one, "--lossless").err
+    assert not (tone / "c.png").exists()
+
+
+def test_no_terminal_gets_plain_letters(shell: Shell, tone: Path) -> None:
+    said = shell.well("archive", "plot", "a.zarr", "tone", "--width", "60", "--height", "12")
+    assert len(said.splitlines()) == 12
+    assert "\x1b" not in said
+    assert said.isascii()
+    only = shell.well("archive", "plot", "a.zarr", "tone", "--waveform", "--height", "9")
+    assert "kHz" not in only
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_a_terminal_gets_colours_unless_they_are_not_wanted(
+    shell: Shell, tone: Path, colour: bool
+) -> None:
+    theirs, ours = pty.openpty()
+    environment = {
+        **shell.environment,
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+        "PYTHONIOENCODING": "utf-8",
+    }
+    environment.pop("NO_COLOR", None)
+    if not colour:
+        environment["NO_COLOR"] = "1"
+    command = [str(PROGRAM), "archive", "plot", "a.zarr", "tone", "--width", "30", "--height", "6"]
+    with subprocess.Popen(command, cwd=tone, env=environment, stdout=ours, stderr=ours):
+        os.close(ours)
+        said = b""
+        while True:
+            try:
+                part = os.read(theirs, 1 << 16)
+            except OSError:
+                break
+            if not part:
+                break
+            said += part
+    os.close(theirs)
+    assert ("▀".encode() in said) == colour
+    assert (b"\x1b[38;2;" in said) == colour
+    assert b"0.5 s" in said or b"0:00" in said
