@@ -114,7 +114,7 @@ def test_a_users_own_attributes(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", voice_like(4800))
     own = {"site": "fen", "depth_m": 1.5, "species": ["Rana", "Bufo"], "no": None}
     import_file(tmp_path / "a.zarr", path, attributes=own)
-    assert open_archive(tmp_path / "a.zarr")["a"].info.source["attributes"] == own
+    assert open_archive(tmp_path / "a.zarr")["a"].info.attributes == own
     deep: list[object] = []
     deep.append(deep)
     for bad in ({"x": object()}, {"x": float("nan")}, {"x": "y" * 70_000}, {"x": deep}):
@@ -130,7 +130,7 @@ def test_attributes_and_zone_from_the_command_line(tmp_path: Path) -> None:
     options = ["--attribute", "site=fen 7", "--attribute", "depth=1.5", "--attribute", "id=007"]
     done = run(app, ["import", str(tmp_path / "a.zarr"), str(path), *options])
     assert done.exit_code == 0, done.output
-    kept = open_archive(tmp_path / "a.zarr")["a"].info.source["attributes"]
+    kept = open_archive(tmp_path / "a.zarr")["a"].info.attributes
     assert kept == {"site": "fen 7", "depth": 1.5, "id": "007"}
     done = run(app, ["import", str(tmp_path / "a.zarr"), str(path), "--attribute", "site"])
     assert done.exit_code == 2
@@ -149,7 +149,7 @@ def test_opus_that_is_copied_tells_what_its_tags_say(tmp_path: Path, speech: Spe
     info = import_file(tmp_path / "a.zarr", path, attributes={"site": "fen"}).info
     assert info.start_epoch_ms == 1_525_422_720_000
     assert info.source["original_codec"] == "opus"
-    assert info.source["attributes"] == {"site": "fen"}
+    assert info.attributes == {"site": "fen"}
 
 
 def riff(fmt: bytes, raw: bytes, *, form: bytes = b"RIFF", size: int | None = None) -> bytes:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from opuscule.archive import SegmentDataset, open_archive, prepare
-from opuscule.archive.storage.catalogue import Entry, line
+from opuscule.archive.storage.entries import Entry, line
 from opuscule.errors import CorruptArchiveError, InvalidArgumentError, RecordingNotFoundError
 
 from .conftest import GAPS, Speech, with_gaps, write

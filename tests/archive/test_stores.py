@@ -1,6 +1,7 @@
 """An archive reads the same from a folder, a zip file, memory and an object store."""
 
 import http.client
+import json
 import re
 import subprocess
 import sys
@@ -284,6 +285,17 @@ def test_commands_take_an_url(
     assert "1.0 s, exact" in run("cut", url, "plain", str(tmp_path / "a.opus"), "--seconds", "1/2")
     assert "plain: sound" in run("verify", url, "plain", "--ranges", "2")
     assert run("plot", url, "plain", "--out", str(tmp_path / "a.png")).endswith("a.png: 12.0 s\n")
+    for command in ("ls", "stats"):
+        before = len(server.requests())
+        told = json.loads(run(command, url, "--json"))
+        asked = [line.split("/a.zarr/")[1] for line in server.requests()[before:]]
+        assert asked == ["zarr.json", "catalogue.jsonl"]
+        if command == "ls":
+            assert {one["name"]: one["prepared"] for one in told} == {"gappy": False, "plain": True}
+    for refused in (["rm", url, "plain"], ["gc", url], ["expire", url, "--max-size", "1"]):
+        done = CliRunner().invoke(app, refused)
+        assert done.exit_code == 1
+        assert "is no folder" in str(done.exception)
 
 
 def test_a_store_that_fails_says_so(server: Server, prepared: Path) -> None:

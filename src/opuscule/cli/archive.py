@@ -1,4 +1,4 @@
-"""``opuscule archive``: import, info, export, reindex; ranges and checks are in their own files."""
+"""``opuscule archive``: import, info, export, reindex; the others are in their own files."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opuscule.cli import archive_check, archive_plot, archive_ranges
+from opuscule.cli import (
+    archive_check,
+    archive_keep,
+    archive_keep_list,
+    archive_plot,
+    archive_ranges,
+)
 from opuscule.cli.archive_import import import_
 from opuscule.cli.output import (
     ArchivePlace,
@@ -67,6 +73,11 @@ app.command()(archive_ranges.cut)
 app.command()(archive_plot.plot)
 app.command()(archive_check.prepare)
 app.command()(archive_check.verify)
+app.command()(archive_keep_list.ls)
+app.command()(archive_keep_list.stats)
+app.command()(archive_keep.rm)
+app.command()(archive_keep.expire)
+app.command()(archive_keep.gc)
 
 
 @app.command()
@@ -139,6 +150,7 @@ def _show(recording: "Recording", json: bool) -> None:
         ("whole", "yes" if known.complete else "no, it was broken off"),
     ]
     rows += _flat(known.source)
+    rows += _flat(known.attributes, "attributes.")
     rows += list(known.comments)
     pairs(rows)
     for gap in recording.gaps:

@@ -2,7 +2,8 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,9 @@ from opuscule.errors import OpusculeError
 
 __all__ = [
     "ArchivePlace",
+    "byte_size",
     "clock_time",
+    "columns",
     "complain",
     "emit",
     "in_words",
@@ -24,6 +27,7 @@ __all__ = [
     "rate_option",
     "raw_option",
     "salvage_option",
+    "utc_time",
 ]
 
 ArchivePlace = Annotated[
@@ -83,6 +87,29 @@ def pairs(rows: Sequence[tuple[str, object]], indent: int = 2) -> None:
         typer.echo(f"{' ' * indent}{name:<{width}}  {value}")
 
 
+def columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> None:
+    """Print a table, those columns with numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        typer.echo("  ".join(cells).rstrip())
+
+
+def byte_size(size: int) -> str:
+    """Bytes as a person reads them: 12 B, 3.4 kB, 5.6 GB."""
+    if size < 1000:
+        return f"{size} B"
+    value, unit = size / 1000, "k"
+    for unit in "kMGTP":
+        if value < 999.95 or unit == "P":
+            break
+        value /= 1000
+    return f"{value:.1f} {unit}B"
+
+
 def clock_time(seconds: float) -> str:
     """Seconds as a person reads them: 3.2 s, 12:03, 1:00:07."""
     if seconds < 60:
@@ -90,6 +117,14 @@ def clock_time(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def utc_time(epoch_ms: int) -> str:
+    """Wall time as a person reads it, in UTC: 2026-05-01 04:30:00."""
+    try:
+        return f"{datetime.fromtimestamp(epoch_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+    except (OverflowError, OSError, ValueError):
+        return f"{epoch_ms} ms"  # of a clock that was wrong beyond what a calendar has
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 //! An encoder of one Opus stream, or of several in one packet.
 
+use super::combinations;
 use super::raw::{Query, RawEncoder, Sample};
 use super::settings::{EncoderSettings, Setting, bandwidth_word};
 use super::{Error, Layout, check_rate};
@@ -56,12 +57,12 @@ impl Encoder {
                 family,
                 ..Layout::single(channels)?
             };
-            settings.check(rate, &layout)?;
+            combinations::check(&settings, rate, &layout)?;
             (RawEncoder::single(rate, channels, application)?, layout)
         } else {
             RawEncoder::surround(rate, channels, family, application)?
         };
-        settings.check(rate, &layout)?;
+        combinations::check(&settings, rate, &layout)?;
         tell(&mut raw, &layout, &settings)?;
         let lookahead = raw.get(Query::LOOKAHEAD)?.cast_unsigned();
         Ok(Self {
@@ -86,7 +87,7 @@ impl Encoder {
                  another encoder",
             ));
         }
-        settings.check(self.rate, &self.layout)?;
+        combinations::check(&settings, self.rate, &self.layout)?;
         tell(&mut self.raw, &self.layout, &settings)?;
         self.settings = settings;
         Ok(())

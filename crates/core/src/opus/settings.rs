@@ -1,4 +1,4 @@
-//! Every setting of encoder and decoder: one table each, and the combinations that are refused.
+//! Every setting of encoder and decoder: one table each.
 //!
 //! A row says what a setting is called, which of libopus's requests sets it, and what it may be. The
 //! enums name the rows; a value is libopus's own number, words have theirs in the row. What libopus
@@ -6,8 +6,8 @@
 
 use opusic_sys as sys;
 
+use super::Error;
 use super::raw::Control;
-use super::{Error, Layout};
 
 /// What a setting is given: a number (a truth value is 0 or 1) or a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,10 +285,5 @@ impl EncoderSettings {
                 *at != Setting::Application as usize && (single || *at != Setting::DredMs as usize)
             })
             .map(|(_, ((row, _), value))| (row.control, row.for_libopus(value)))
-    }
-
-    /// Refuses what libopus would refuse or not act on.
-    pub(super) fn check(&self, rate: u32, layout: &Layout) -> Result<(), Error> {
-        super::combinations::check(self, rate, layout)
     }
 }

@@ -6,10 +6,7 @@
 //! late packet would cost more. What a stall left behind, a large excess, is gone within two seconds
 //! whatever it takes: periods are left out of everything that is like itself.
 
-use super::engine::Playout;
-use super::stretch::{Join, MAX_JOIN_MS, Unit, find_join};
-use super::{Mode, media_us};
-use crate::opus::{Error, Sample};
+use super::stretch::Join;
 
 /// Delay above and below the target that is left alone.
 const ABOVE_US: i64 = 20_000;
@@ -32,9 +29,6 @@ const NEVER_ALIKE: f32 = 2.0;
 const VERY_ALIKE: f32 = 0.9;
 const ALIKE: f32 = 0.6;
 
-/// Sound decoded ahead of its time, so that there is a choice of joins.
-const AHEAD_MS: usize = MAX_JOIN_MS + 10;
-
 /// The state of stretching.
 #[derive(Debug, Default)]
 pub(super) struct Adapter {
@@ -44,134 +38,86 @@ pub(super) struct Adapter {
     recover_by_us: Option<i64>,
     /// Samples to be played before the next join: none is joined twice.
     rest: usize,
-    mix: Vec<f32>,
 }
 
 /// What would bring the delay nearer to its target.
-enum Wish {
-    Nothing,
-    /// Leave out this share of what is played, where it is at least so like itself.
-    Shorter {
-        share: f64,
-        likeness: f32,
-    },
-    Longer,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish {
+    /// Whether to put sound in, and not to leave it out.
+    pub(super) longer: bool,
+    /// How like itself sound has to be that is no pause.
+    pub(super) likeness: f32,
+    /// Which share of what is played is left out.
+    share: f64,
 }
 
-impl<T: Sample + Unit> Playout<T> {
-    /// The delay aimed at, in microseconds.
-    pub(super) fn target_us(&self) -> i64 {
-        let least = i64::from(self.config.target_delay_ms) * 1000;
-        match self.config.mode {
-            Mode::Whole | Mode::Fixed => least,
-            Mode::Adaptive => {
-                let most = i64::from(self.config.max_delay_ms) * 1000;
-                self.delay.target_us().clamp(least, most.max(least))
-            }
-        }
+impl Adapter {
+    /// Says that so many samples are about to be played.
+    pub(super) fn pass(&mut self, samples: usize) {
+        self.rest = self.rest.saturating_sub(samples);
     }
 
-    /// How long after the earliest possible moment the next sample is played.
-    fn delay_us(&self, now_us: i64) -> Option<i64> {
-        let position = self.position.as_ref().map(|position| position.time);
-        let next = self.pending.time().or(position)?;
-        Some(
-            now_us
-                .saturating_sub(self.delay.base_us()?)
-                .saturating_sub(media_us(next)),
-        )
-    }
-
-    /// Shortens or lengthens what waits, before `wanted` samples are pulled.
-    pub(super) fn adapt(&mut self, wanted: usize, now_us: i64) -> Result<(), Error> {
-        self.resume()?;
-        self.adapter.rest = self.adapter.rest.saturating_sub(wanted);
-        if self.config.mode != Mode::Adaptive {
-            return Ok(());
-        }
-        match self.wish(now_us) {
-            Wish::Nothing => self.adapter.credit = 0.0,
-            Wish::Longer => {
-                self.adapter.credit = 0.0;
-                if let Some(join) = self.find_join(VERY_ALIKE)? {
-                    self.join(join, true);
-                }
-            }
-            Wish::Shorter { share, likeness } => {
-                let most = f64::from(self.config.rate) / 1000.0 * SAVED_MS;
-                self.adapter.credit = (self.adapter.credit + wanted as f64 * share).min(most);
-                if let Some(join) = self.find_join(likeness)?
-                    && (join.quiet || self.adapter.credit >= join.period as f64)
-                {
-                    self.join(join, false);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn wish(&mut self, now_us: i64) -> Wish {
-        let Some(delay) = self.delay_us(now_us) else {
-            return Wish::Nothing;
+    /// What is wished, with the delay so much above its target, before samples at `rate` are played.
+    pub(super) fn wish(
+        &mut self,
+        excess_us: i64,
+        now_us: i64,
+        samples: usize,
+        rate: u32,
+    ) -> Option<Wish> {
+        let wish = self.choose(excess_us, now_us);
+        let share = wish.map_or(0.0, |wish| wish.share);
+        let most = f64::from(rate) / 1000.0 * SAVED_MS;
+        self.credit = match share > 0.0 {
+            true => (self.credit + samples as f64 * share).min(most),
+            false => 0.0,
         };
-        let excess = delay.saturating_sub(self.target_us());
-        if excess <= ABOVE_US {
-            self.adapter.recover_by_us = None;
-            return if excess < -BELOW_US {
-                Wish::Longer
-            } else {
-                Wish::Nothing
-            };
+        wish.filter(|_| self.rest == 0)
+    }
+
+    fn choose(&mut self, excess_us: i64, now_us: i64) -> Option<Wish> {
+        if excess_us <= ABOVE_US {
+            self.recover_by_us = None;
+            return (excess_us < -BELOW_US).then_some(Wish {
+                longer: true,
+                likeness: VERY_ALIKE,
+                share: 0.0,
+            });
         }
-        if excess > LARGE_US {
+        if excess_us > LARGE_US {
             let by = now_us.saturating_add(RECOVERY_US);
-            self.adapter.recover_by_us.get_or_insert(by);
+            self.recover_by_us.get_or_insert(by);
         }
-        match self.adapter.recover_by_us {
+        let (likeness, share) = match self.recover_by_us {
             Some(by) => {
                 let left = by.saturating_sub(now_us).max(200_000) as f64;
-                let share = (excess as f64 / (left + excess as f64)).min(MOST);
-                Wish::Shorter {
-                    share,
-                    likeness: ALIKE,
-                }
+                (
+                    ALIKE,
+                    (excess_us as f64 / (left + excess_us as f64)).min(MOST),
+                )
             }
-            None => Wish::Shorter {
-                share: 0.0,
-                likeness: NEVER_ALIKE,
-            },
-        }
+            None => (NEVER_ALIKE, 0.0),
+        };
+        Some(Wish {
+            longer: false,
+            likeness,
+            share,
+        })
     }
 
-    /// The best join of what is at hand, decoded ahead as far as there are packets.
-    fn find_join(&mut self, likeness: f32) -> Result<Option<Join>, Error> {
-        if self.adapter.rest > 0 || self.position.is_none() {
-            return Ok(None);
-        }
-        let per_ms = self.config.rate as usize / 1000;
-        while self.pending.len() < per_ms * AHEAD_MS && self.buffer.len() > 0 {
-            if !self.produce(i64::MAX)? {
-                break;
-            }
-        }
-        self.pending
-            .mix(&mut self.adapter.mix, per_ms * 2 * AHEAD_MS);
-        let join = find_join(&self.adapter.mix, self.config.rate);
-        Ok(join.filter(|join| join.quiet || join.likeness >= likeness))
+    /// Whether a join is what was wished. Pauses may be left out as they come; speech has to be saved
+    /// up for.
+    pub(super) fn allows(&self, wish: Wish, join: &Join) -> bool {
+        let paid = wish.longer || self.credit >= join.period as f64;
+        join.quiet || (join.likeness >= wish.likeness && paid)
     }
 
-    fn join(&mut self, join: Join, longer: bool) {
-        if !self.pending.join(join, longer) {
-            return;
-        }
-        let period = join.period as u64;
-        let played = if longer { 3 * join.period } else { join.period };
-        self.adapter.rest = join.at + played;
-        if longer {
-            self.stats.inserted += period;
-        } else {
-            self.stats.removed += period;
-            self.adapter.credit = (self.adapter.credit - join.period as f64).max(0.0);
+    /// Notes that a join was made.
+    pub(super) fn joined(&mut self, wish: Wish, join: &Join) {
+        let played = if wish.longer { 3 } else { 1 } * join.period;
+        self.rest = join.at + played;
+        if !wish.longer {
+            self.credit = (self.credit - join.period as f64).max(0.0);
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Playout<T> {
     pub(super) buffer: Buffer,
     pub(super) delay: Delay,
     pub(super) adapter: Adapter,
+    /// One channel of what waits, to look for joins in.
+    pub(super) mix: Vec<f32>,
     pub(super) pending: Pending<T>,
     pub(super) scratch: Vec<T>,
     pub(super) position: Option<Position>,
@@ -67,6 +69,7 @@ impl<T: Sample + Unit> Playout<T> {
             pending: Pending::new(decoder.channels(), scale),
             delay: Delay::new(f64::from(config.late_per_mille) / 1000.0),
             adapter: Adapter::default(),
+            mix: Vec::new(),
             buffer: Buffer::default(),
             scratch: Vec::new(),
             position: None,

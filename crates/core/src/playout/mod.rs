@@ -13,6 +13,7 @@ mod buffer;
 mod delay;
 mod engine;
 mod late;
+mod lengths;
 mod produce;
 mod stretch;
 

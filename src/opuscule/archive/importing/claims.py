@@ -99,10 +99,10 @@ class Claims:
             taken.add(name)
             return name
 
-    def made(self, name: str, source: dict[str, object]) -> None:
-        """Take note of a new recording and of what it keeps of its source."""
+    def made(self, name: str, seen: SourceFile) -> None:
+        """Take note of a new recording and of the file that it was made of."""
         with self._lock:
-            self._known.add(name, source)
+            self._known.add(name, seen)
 
     def _present(self, file: FoundFile, seen: SourceFile) -> FileOutcome | None:
         found = self._known.same_content(seen)

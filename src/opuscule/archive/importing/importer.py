@@ -124,8 +124,6 @@ def import_file(
     found = detect_file(path)
     seen = look_at(path, now_ns=time.time_ns()) if seen is None else seen
     source = file_facts(path, found, seen)
-    if own:
-        source["attributes"] = own
     with contextlib.ExitStack() as stack:
         reader: PacketReader | None = None
         if found.may_hold_opus:
@@ -135,7 +133,7 @@ def import_file(
                 if found is FileFormat.OGG_OPUS:
                     raise
         if reader is not None:
-            info = _copy(archive, name, reader, source, zone, progress)
+            info = _copy(archive, name, reader, source, own, zone, progress)
             return ImportResult(name, info, transcoded=False)
     if salvage:
         source["salvage"] = True
@@ -163,7 +161,7 @@ def import_file(
             encoding = LongEncoding(
                 rendering.pcm, encoder, writer.scratch, threads=threads, progress=progress
             )
-            info = _encode(writer, rendering, encoder, encoding, source, told)
+            info = _encode(writer, rendering, encoder, encoding, source, own, told)
     return ImportResult(name, info, transcoded=True)
 
 
@@ -172,6 +170,7 @@ def _copy(
     name: str,
     reader: PacketReader,
     source: dict[str, object],
+    own: Mapping[str, object],
     zone: str | None,
     progress: Progress | None,
 ) -> RecordingInfo:
@@ -199,6 +198,7 @@ def _copy(
             source=source,
             encoder={"vendor": plain_text(reader.vendor)},
             comments=told.comments,
+            attributes=own,
         )
 
 
@@ -237,6 +237,7 @@ def _encode(
     encoder: StreamEncoder,
     encoding: LongEncoding,
     source: dict[str, object],
+    own: Mapping[str, object],
     told: Told,
 ) -> RecordingInfo:
     with contextlib.closing(encoding.packets()) as batches:
@@ -254,4 +255,5 @@ def _encode(
         source=source,
         encoder={"libopus": libopus_version(), "settings": settings},
         comments=told.comments,
+        attributes=own,
     )

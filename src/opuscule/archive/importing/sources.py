@@ -9,12 +9,11 @@ is so recent that another one could have the same time, there is no mark, and th
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from opuscule.archive.reading.archive import open_archive
-from opuscule.errors import OpusculeError
 
 __all__ = ["KnownSources", "SourceFile", "file_mark", "look_at"]
 
@@ -92,19 +91,22 @@ class KnownSources:
         self.names: set[str] = set()
         """What recordings are called."""
         self._by_mark: dict[str, str] = {}
-        self._by_hash: dict[tuple[object, object], list[tuple[str, object]]] = {}
-        for name, source in _sources(Path(archive)):
-            self.add(name, source)
+        self._by_hash: dict[str, list[tuple[str, str | None]]] = {}
+        # Where something else is, whoever writes says so.
+        if Path(archive, "zarr.json").exists():
+            for entry in open_archive(archive).catalogue().values():
+                self._add(entry.name, entry.path, entry.sha256, entry.mark)
 
-    def add(self, name: str, source: dict[str, object]) -> None:
-        """Take note of a recording and of what it keeps of its source."""
+    def add(self, name: str, file: SourceFile) -> None:
+        """Take note of a recording and of the file that it was made of."""
+        self._add(name, file.shown, file.sha256, file.mark)
+
+    def _add(self, name: str, path: str | None, sha256: str | None, mark: str | None) -> None:
         self.names.add(name)
-        mark = source.get("mark")
-        if isinstance(mark, str):
+        if mark is not None:
             self._by_mark[mark] = name
-        if "sha256" in source:
-            key = (source["sha256"], source.get("bytes"))
-            self._by_hash.setdefault(key, []).append((name, source.get("path")))
+        if sha256 is not None:
+            self._by_hash.setdefault(sha256, []).append((name, path))
 
     def untouched(self, mark: str | None) -> str | None:
         """Tell which recording was made of the file with this mark."""
@@ -115,21 +117,10 @@ class KnownSources:
 
         None if there is none.
         """
-        found = self._by_hash.get((file.sha256, file.size_bytes))
+        found = self._by_hash.get(file.sha256)
         if not found:
             return None
         for name, path in found:
             if path == file.shown:
                 return name, True
         return found[0][0], False
-
-
-def _sources(root: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    if not (root / "zarr.json").exists():
-        return  # what else may be there, whoever writes says
-    archive = open_archive(root)
-    for name in archive:
-        try:
-            yield name, dict(archive[name].info.source)
-        except (OpusculeError, OSError):
-            yield name, {}  # its name is taken all the same

@@ -274,7 +274,7 @@ class _Run:
             return False
         finally:
             self._under_way.pop(file, None)
-        self._claims.made(name, dict(result.info.source))
+        self._claims.made(name, seen)
         info, transcoded = result.info, result.transcoded
         self._done.put(
             file.outcome(

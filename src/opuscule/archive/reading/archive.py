@@ -7,8 +7,12 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from opuscule import _native
 from opuscule.archive.reading.recording import Recording
-from opuscule.archive.storage.catalogue import CATALOGUE, Entry, parse, read_entry
+from opuscule.archive.storage.catalogue import CATALOGUE
+from opuscule.archive.storage.entries import Entry, parse, read_entry
 from opuscule.archive.storage.incoming import left_names
 from opuscule.archive.storage.info import is_name
 from opuscule.archive.storage.store import check_archive
@@ -68,6 +72,7 @@ class Archive(Collection[str]):
         """Where it is."""
         self._entries: dict[str, Entry] | None = None
         self._seen = (0, 0, 0)
+        self._known = (0, 0)  # how many bytes of the catalogue, and their CRC32C
         self._told = False
 
     @property
@@ -135,7 +140,7 @@ class Archive(Collection[str]):
 
     def refresh(self) -> None:
         """Look again at the next occasion."""
-        self._entries, self._seen = None, (0, 0, 0)
+        self._entries, self._seen, self._known = None, (0, 0, 0), (0, 0)
 
     def find(
         self,
@@ -154,7 +159,9 @@ class Archive(Collection[str]):
             start_epoch_ms: recordings that end after this wall time.
             stop_epoch_ms: recordings that begin before this wall time. Those of unknown time are
                 found by neither.
-            attributes: of the user's own attributes and the tags, those that must be so.
+            attributes: what must be so of the user's own attributes, the tags, what a recorder said
+                (``audiomoth.serial``), and ``device``, ``kind``, ``container`` and ``path``. A
+                text stands for another value that JSON writes so.
 
         Raises:
             OSError: the store fails.
@@ -170,10 +177,9 @@ class Archive(Collection[str]):
                     continue
                 if stop_epoch_ms is not None and begin >= stop_epoch_ms:
                     continue
-            known: dict[str, object] = {**entry.tags, **entry.attributes}
             if (
                 (device is None or entry.device == device)
-                and all(key in known and known[key] == value for key, value in wanted.items())
+                and all(_says(entry, key, value) for key, value in wanted.items())
                 and fnmatch.fnmatchcase(name, pattern)
             ):
                 yield entry
@@ -184,22 +190,25 @@ class Archive(Collection[str]):
             status = (store.path / CATALOGUE).stat()
             seen = (status.st_ino, status.st_mtime_ns, status.st_size)
             if self._entries is None or seen != self._seen:
-                inode, _, size = self._seen
-                grown = self._entries is not None and inode == seen[0] and size < seen[2]
+                data = store.read(CATALOGUE)
+                size, crc = self._known
+                # Not by its inode, whose number another file may have had in between.
+                grown = self._entries is not None and _native.crc32c(data[:size]) == crc
                 entries = dict(self._entries or {}) if grown else {}
-                data = store.read_range(CATALOGUE, size if grown else 0, seen[2])
                 # What is behind the last line is still being written, or was when its writer died.
-                whole = data[: data.rfind(b"\n") + 1]
-                parse(whole, entries)
-                size = (size if grown else 0) + len(whole)
-                self._entries, self._seen = entries, (*seen[:2], size)
+                end = data.rfind(b"\n") + 1
+                parse(data[size if grown else 0 : end], entries)
+                self._entries, self._seen = entries, seen
+                self._known = (end, _native.crc32c(data[:end]))
         except (FileNotFoundError, CorruptArchiveError) as error:
             self.refresh()
             return self._listed(error)
-        late = [name for name in left_names(store.path) if name not in (self._entries or {})]
+        # On these somebody is at work, or was when he was killed: they say themselves what is so.
+        late = set(left_names(store.path))
         if not late:
-            return self._entries or {}
-        return {**(self._entries or {}), **self._read(late)}
+            return self._entries
+        known = {name: entry for name, entry in self._entries.items() if name not in late}
+        return known | self._read(sorted(late))
 
     def _listed(self, error: Exception) -> dict[str, Entry]:
         if not self._told:
@@ -225,6 +234,23 @@ class Archive(Collection[str]):
             if entry is not None:
                 found[name] = entry
         return found
+
+
+_FACTS = frozenset(("container", "device", "kind", "path"))
+
+
+def _says(entry: Entry, key: str, wanted: object) -> bool:
+    for known in (entry.attributes, entry.tags, entry.metadata):
+        if key in known:
+            value = known[key]
+            break
+    else:
+        value = getattr(entry, key) if key in _FACTS else None
+        if value is None:
+            return False
+    if isinstance(value, str) or not isinstance(wanted, str):
+        return value == wanted
+    return msgspec.json.encode(value).decode() == wanted
 
 
 def _some(names: list[str]) -> str:

@@ -81,6 +81,8 @@ class RecordingInfo:
     """False if it was broken off: its sender never said where it ends."""
     start_epoch_ms: int | None = None
     """Wall time of its beginning, in milliseconds since 1970 UTC, where known."""
+    added_epoch_ms: int | None = None
+    """When it was put into the archive, in milliseconds since 1970 UTC."""
     gaps: Mapping[str, object] = field(default_factory=dict)
     """For each kind of gap that it has: ``count`` and ``samples``."""
     source: Mapping[str, object] = field(default_factory=dict)
@@ -129,7 +131,7 @@ class RecordingInfo:
 
         for name in _COUNTS:
             check(name, int)
-        for name in ("packet_samples", "start_epoch_ms"):
+        for name in ("packet_samples", "start_epoch_ms", "added_epoch_ms"):
             check(name, int, optional=True)
         check("payload_sha256", str)
         check("complete", bool)

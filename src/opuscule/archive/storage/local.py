@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterator, Mapping
 
 from opuscule import _native
+from opuscule.archive.storage.documents import to_text
 from opuscule.archive.storage.stores import Place
-from opuscule.errors import CorruptArchiveError, NotAnArchiveError
+from opuscule.errors import CorruptArchiveError, NotAnArchiveError, RecordingNotFoundError
 
 __all__ = ["StoredArray"]
 
@@ -45,6 +46,7 @@ class StoredArray:
     """
 
     def __init__(self, place: Place, document: Mapping[str, object]) -> None:
+        self._document = document
         self.place = place
         """Where it is."""
         for key, expected in (("zarr_format", 3), ("node_type", "array"), ("data_type", "uint8")):
@@ -131,6 +133,7 @@ class StoredArray:
             CorruptArchiveError: they are outside of the array, or a chunk is missing, cut off, or
                 has another checksum. A missing chunk means its fill value in Zarr; our archives
                 hold every chunk.
+            RecordingNotFoundError: the recording was removed meanwhile.
             OSError: they cannot be read.
         """
         if not 0 <= start <= stop <= self.size_bytes:
@@ -162,6 +165,14 @@ class StoredArray:
                     "other Zarr libraries cannot"
                 )
 
+    @property
+    def stored_bytes(self) -> int:
+        """What its objects take, checksums and shard indexes included, and its ``zarr.json``."""
+        size = self._shard_chunks * (self._chunk_bytes + _CRC_BYTES)
+        if self._is_sharded:
+            size += self._shard_chunks * _INDEX_ROW_BYTES + _CRC_BYTES
+        return self._shards * size + len(to_text(self._document))
+
     def checked_object(self, number: int) -> tuple[bytes, str | None]:
         """Read a whole object, the ``number``-th of :meth:`objects`.
 
@@ -188,8 +199,11 @@ class StoredArray:
 
     def objects(self) -> Iterator[Place]:
         """Name the objects that hold it, in order."""
-        shards = -(-self.size_bytes // (self._shard_chunks * self._chunk_bytes))
-        return (self._key(shard) for shard in range(shards))
+        return (self._key(shard) for shard in range(self._shards))
+
+    @property
+    def _shards(self) -> int:
+        return -(-self.size_bytes // (self._shard_chunks * self._chunk_bytes))
 
     def _key(self, shard: int) -> Place:
         return self.place / "/".join(["c", str(shard), *("0" for _ in self.shape[1:])])
@@ -204,6 +218,7 @@ class StoredArray:
         try:
             data = key.read_range(low * stored, high * stored)
         except FileNotFoundError as error:
+            self._check_owner()
             if damaged is None:
                 raise CorruptArchiveError(f"{key}: the chunk is missing") from error
             data = b""
@@ -225,6 +240,14 @@ class StoredArray:
                 )
             damaged.append((begin, end))
         return found
+
+    def _check_owner(self) -> None:
+        """Tell a recording that was removed from one that lacks something."""
+        owner = Place(self.place.store, self.place.key.rpartition("/")[0])
+        try:
+            (owner / "zarr.json").read()
+        except FileNotFoundError as error:
+            raise RecordingNotFoundError(f"{owner} was removed after it was opened") from error
 
 
 def _names(codecs: object) -> list[object]:

@@ -6,9 +6,7 @@ either nothing to be seen or all of it.
 """
 
 import os
-import shutil
 import struct
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from opuscule.archive.storage.documents import (
     read_document,
     to_text,
 )
-from opuscule.archive.storage.incoming import lock_archive, make_place, unlock
+from opuscule.archive.storage.incoming import make_beside
 from opuscule.archive.storage.info import ARCHIVE_FORMAT, VERSION, RecordingInfo, check_attributes
 from opuscule.archive.storage.lossless import LosslessFile
 from opuscule.archive.storage.stores import LocalStore, Place
@@ -38,7 +36,6 @@ __all__ = [
     "sync",
     "sync_tree",
     "write_array",
-    "write_points",
     "write_recording",
 ]
 
@@ -78,8 +75,8 @@ def ensure_archive(path: str | os.PathLike[str]) -> Path:
     attributes = {"opuscule": {"format": ARCHIVE_FORMAT, "version": VERSION}}
     root.parent.mkdir(parents=True, exist_ok=True)
     # Made under another name, so that nobody meets it half made.
-    made = root.with_name(f".{root.name}.{os.getpid()}-{threading.get_ident()}")
-    try:
+    with make_beside(root) as own:
+        made = own.path / "archive"
         (made / "recordings").mkdir(parents=True)
         group = {"zarr_format": 3, "node_type": "group"}
         (made / "zarr.json").write_bytes(to_text({**group, "attributes": attributes}))
@@ -93,8 +90,6 @@ def ensure_archive(path: str | os.PathLike[str]) -> Path:
             if not (root / "zarr.json").exists():
                 raise
         sync(root.parent)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
     return root
 
 
@@ -147,37 +142,6 @@ def write_recording(
         arrays["lossless_lengths"] = write_array(place / "lossless_lengths", lengths, 1, {})
     (place / "zarr.json").write_bytes(to_text(group_document(info.to_own(), arrays)))
     sync_tree(place)
-
-
-def write_points(
-    recording: Path, rows: bytes, columns: int, attributes: Mapping[str, object]
-) -> None:
-    """Add the array of sync points to a recording, in place of one that is there.
-
-    Raises:
-        NotAnArchiveError, CorruptArchiveError: the recording cannot be read.
-        OSError: there is no room, or the archive cannot be written.
-    """
-    root = recording.parents[1]
-    lock = lock_archive(root)
-    try:
-        place = make_place(root / ".incoming", recording.name)
-        try:
-            own = {**attributes, "rows_crc32c": _native.crc32c(rows)}
-            document = write_array(place / "points", rows, columns, own)
-            sync_tree(place / "points")
-            target = recording / "points"
-            if target.exists():
-                # First nobody is told of them, then they go: a crash leaves a recording without.
-                replace_document(recording, place, {"points": None})
-                target.rename(place / "old")
-            (place / "points").rename(target)
-            sync(recording)
-            replace_document(recording, place, {"points": document})
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-    finally:
-        unlock(lock)
 
 
 def replace_document(

@@ -132,9 +132,9 @@ class LocalStore(Store):
 class MemoryStore(Store):
     """A mapping of names to bytes."""
 
-    def __init__(self, objects: Mapping[str, bytes]) -> None:
+    def __init__(self, objects: Mapping[str, bytes], name: str = "memory") -> None:
         self._objects = objects
-        self.name = "memory"
+        self.name = name
 
     def read(self, key: str) -> bytes:
         """Take an object."""

@@ -6,26 +6,32 @@ them, with chunks that fit what there is, waited for until it is on the disk, an
 place. The rename is the moment at which it exists; before it nothing shows, after it all is there.
 Then the catalogue gets its line.
 
-A writer that was killed leaves its directory under ``.incoming``. Writers hold a shared lock on the
-archive; the next one that finds no other at work removes what is left.
+A writer that was killed leaves its directory under ``.incoming``. Each holds a lock on its own; the
+next one removes those that nobody holds.
 """
 
 import contextlib
 import hashlib
 import os
-import shutil
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from opuscule.archive.layout import IndexBuilder, summary
-from opuscule.archive.storage.catalogue import adopt, enter, make_entry
-from opuscule.archive.storage.incoming import lock_archive, make_place, unlock
+from opuscule.archive.storage.catalogue import adopt, appear
+from opuscule.archive.storage.incoming import (
+    OwnPlace,
+    lock_archive,
+    make_beside,
+    make_place,
+    unlock,
+)
 from opuscule.archive.storage.info import RecordingInfo, check_name
 from opuscule.archive.storage.lossless import LosslessFile
-from opuscule.archive.storage.store import check_metadata, ensure_archive, sync, write_recording
+from opuscule.archive.storage.store import check_metadata, ensure_archive, write_recording
 from opuscule.errors import (
     InvalidArgumentError,
     RecordingExistsError,
@@ -75,10 +81,10 @@ class RecordingWriter:
         self._lossless: LosslessFile | None = None
         self._hash = hashlib.sha256()
         self._lock = lock_archive(self._root, lambda names: adopt(self._root, names))
-        self._incoming = self._root / ".incoming"
-        self._place = self._incoming / name  # where nothing is, until it is made
+        self._own: OwnPlace | None = None
         try:
-            self._place = make_place(self._incoming, name)
+            self._own = make_place(self._root, name)
+            self._place = self._own.path
             self._payload = (self._place / "payload").open("w+b")
         except BaseException:  # Ctrl-C, too
             self._remove()
@@ -144,6 +150,7 @@ class RecordingWriter:
         *,
         complete: bool = True,
         start_epoch_ms: int | None = None,
+        added_epoch_ms: int | None = None,
         source: Mapping[str, object] | None = None,
         encoder: Mapping[str, object] | None = None,
         comments: Sequence[tuple[str, str]] = (),
@@ -155,6 +162,7 @@ class RecordingWriter:
             end_samples: media time at which the audio ends, at most :attr:`time_samples`.
             complete: whether that is the end that its sender gave it.
             start_epoch_ms: wall time of its beginning.
+            added_epoch_ms: wall time at which it comes into the archive; None for now.
             source: where it comes from, as JSON.
             encoder: what encoded it, as JSON.
             comments: the source's tags.
@@ -172,6 +180,8 @@ class RecordingWriter:
                 f"{self.time_samples}"
             )
         form, index = self._format, self._index
+        if added_epoch_ms is None:
+            added_epoch_ms = time.time_ns() // 1_000_000
         info = RecordingInfo(
             channels=form.channels,
             pre_skip_samples=form.pre_skip_samples,
@@ -185,6 +195,7 @@ class RecordingWriter:
             total_samples=max(0, end_samples - form.pre_skip_samples),
             complete=complete,
             start_epoch_ms=start_epoch_ms,
+            added_epoch_ms=added_epoch_ms,
             gaps=summary(placed.gap for placed in index.gaps),
             source=dict(source or {}),
             encoder=dict(encoder or {}),
@@ -196,14 +207,12 @@ class RecordingWriter:
         payload = self._place / "payload"
         write_recording(self._place / "recording", info, index, payload, self._lossless)
         try:
-            (self._place / "recording").rename(self._target)
+            appear(self._root, self._place / "recording", self.name)
         except OSError as error:
-            if self._target.exists():
+            if self._target.exists() and (self._place / "recording").exists():
                 raise self._exists() from error
             raise
-        sync(self._target.parent)
         self._made_archive = False
-        enter(self._root, make_entry(self.name, info))
         self._clean_up()
         return info
 
@@ -232,9 +241,8 @@ class RecordingWriter:
         self._remove()
 
     def _remove(self) -> None:
-        shutil.rmtree(self._place, ignore_errors=True)
-        with contextlib.suppress(OSError):  # others may be at work in it
-            self._incoming.rmdir()
+        if self._own is not None:
+            self._own.close()
         if self._made_archive:
             _take_back(self._root, self._lock)
             self._made_archive = False
@@ -252,4 +260,5 @@ def _take_back(root: Path, lock: int | None) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if {p.name for p in root.rglob("*")} == {"catalogue.jsonl", "recordings", "zarr.json"}:
             # Out of sight first, so that nobody meets half of it.
-            shutil.rmtree(root.rename(root.with_name(f".{root.name}.{os.getpid()}-gone")))
+            with make_beside(root) as own:
+                root.rename(own.path / "archive")

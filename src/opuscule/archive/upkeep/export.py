@@ -6,7 +6,6 @@ reader of the copy meets a recording whole or not at all; the catalogue comes af
 
 import contextlib
 import os
-import shutil
 import tempfile
 import zipfile
 from abc import ABC, abstractmethod
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from opuscule.archive.reading.archive import Archive, open_archive
 from opuscule.archive.storage import catalogue
 from opuscule.archive.storage.documents import open_recording_document, to_text
+from opuscule.archive.storage.entries import Entry, line, read_entry
 from opuscule.archive.storage.incoming import lock_archive, make_place, unlock
 from opuscule.archive.storage.info import ARCHIVE_FORMAT, VERSION
 from opuscule.archive.storage.local import StoredArray
@@ -93,7 +93,7 @@ def export_recordings(
         for number, name in enumerate(chosen):
             place = Place(archive.store, f"recordings/{name}")
             try:
-                entry = catalogue.read_entry(place)
+                entry = read_entry(place)
                 assert entry is not None  # noqa: S101 - its name was found in an archive
                 if sink.has(place):
                     same.append(name)
@@ -183,7 +183,7 @@ class _Sink(ABC):
         )
 
     @abstractmethod
-    def add(self, entry: catalogue.Entry, objects: _Objects) -> int:
+    def add(self, entry: Entry, objects: _Objects) -> int:
         """Write a recording; return how many bytes."""
 
 
@@ -192,21 +192,17 @@ class _FolderSink(_Sink):
         self._root = root
         self.archive = open_archive(root)
 
-    def add(self, entry: catalogue.Entry, objects: _Objects) -> int:
+    def add(self, entry: Entry, objects: _Objects) -> int:
         size = 0
-        place = make_place(self._root / ".incoming", entry.name)
-        try:
-            made = place / "recording"
+        with make_place(self._root, entry.name) as own:
+            made = own.path / "recording"
             for name, data in objects:
                 path = made / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
                 size += len(data)
             sync_tree(made)
-            made.rename(self._root / "recordings" / entry.name)
-            catalogue.enter(self._root, entry)
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
+            catalogue.appear(self._root, made, entry.name)
         return size
 
 
@@ -217,14 +213,14 @@ class _ZipSink(_Sink):
         for name, data in _root_objects():
             file.writestr(name, data)
 
-    def add(self, entry: catalogue.Entry, objects: _Objects) -> int:
+    def add(self, entry: Entry, objects: _Objects) -> int:
         size = 0
         for _ in objects:
             pass  # what is written into a zip file stays there, so that damage is looked for before
         for name, data in objects:
             self._file.writestr(f"recordings/{entry.name}/{name}", data)
             size += len(data)
-        self._lines.append(catalogue.line(entry))
+        self._lines.append(line(entry))
         return size
 
     def finish(self) -> None:
@@ -244,7 +240,7 @@ class _RemoteSink(_Sink):
             for name, data in _root_objects():
                 store.write(name, data)
 
-    def add(self, entry: catalogue.Entry, objects: _Objects) -> int:
+    def add(self, entry: Entry, objects: _Objects) -> int:
         size, written = 0, list[str]()
         try:
             for name, data in objects:
@@ -258,7 +254,7 @@ class _RemoteSink(_Sink):
         return size
 
     def finish(self) -> None:
-        lines = (catalogue.line(entry) for _, entry in sorted(self._entries.items()))
+        lines = (line(entry) for _, entry in sorted(self._entries.items()))
         self._store.write(catalogue.CATALOGUE, b"".join(lines))
 
 
@@ -286,8 +282,6 @@ def _open_sink(target: Any, options: dict[str, Any]) -> Iterator[_Sink]:
         try:
             yield _FolderSink(root)
         finally:
-            with contextlib.suppress(OSError):  # others may be at work in it
-                (root / ".incoming").rmdir()
             unlock(lock)
         return
     store = open_store(target, **options)

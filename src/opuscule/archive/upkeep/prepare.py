@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from opuscule import _native
 from opuscule.archive.layout import REDUNDANCY_SAMPLES
 from opuscule.archive.reading.recording import MAX_COMPLEXITY, Recording
+from opuscule.archive.storage.changes import write_points
 from opuscule.archive.storage.points import COLUMNS, decoder_identity
-from opuscule.archive.storage.store import write_points
 from opuscule.errors import CorruptArchiveError, InvalidArgumentError, InvalidPacketError
 
 __all__ = ["PrepareReport", "prepare"]
@@ -52,6 +52,7 @@ def prepare(
 
     Raises:
         CorruptArchiveError: the recording contradicts itself, or a packet is not valid.
+        RecordingNotFoundError: it was removed meanwhile.
         OSError: the archive cannot be written.
     """
     done = None if force else recording.points
@@ -63,7 +64,7 @@ def prepare(
         "complexity": MAX_COMPLEXITY,
         "decoder": decoder_identity(),
     }
-    write_points(recording.path, rows, COLUMNS, attributes)
+    write_points(recording.path, recording.info, rows, COLUMNS, attributes)
     recording.forget_points()
     found = recording.points
     if found is None:

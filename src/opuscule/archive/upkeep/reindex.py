@@ -131,8 +131,8 @@ def _mend_index(root: Path, place: Place, contents: Contents, info: RecordingInf
 def _replace(root: Path, place: Place, index: bytes | None, sections: dict[str, int]) -> None:
     """Put another index in place, or none; sync points go."""
     recording = root / place.key
-    made = make_place(root / ".incoming", place.name)
-    try:
+    with make_place(root, place.name) as own:
+        made = own.path
         arrays: dict[str, dict[str, object] | None] = {"points": None}
         if index is not None:
             arrays["index"] = write_array(made / "index", index, 1, sections)
@@ -141,5 +141,4 @@ def _replace(root: Path, place: Place, index: bytes | None, sections: dict[str, 
             (recording / "index").rename(made / "old")
             (made / "index").rename(recording / "index")
         shutil.rmtree(recording / "points", ignore_errors=True)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+        catalogue.adopt(root, [place.name])

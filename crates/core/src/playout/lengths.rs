@@ -1,0 +1,77 @@
+//! What waits made shorter or longer, as the delay wants it.
+
+use super::engine::Playout;
+use super::stretch::{MAX_JOIN_MS, Unit, find_join};
+use super::{Mode, media_us};
+use crate::opus::{Error, Sample};
+
+/// Sound decoded ahead of its time, so that there is a choice of joins.
+const AHEAD_MS: usize = MAX_JOIN_MS + 10;
+
+impl<T: Sample + Unit> Playout<T> {
+    /// The delay aimed at, in microseconds.
+    pub(super) fn target_us(&self) -> i64 {
+        let least = i64::from(self.config.target_delay_ms) * 1000;
+        match self.config.mode {
+            Mode::Whole | Mode::Fixed => least,
+            Mode::Adaptive => {
+                let most = i64::from(self.config.max_delay_ms) * 1000;
+                self.delay.target_us().clamp(least, most.max(least))
+            }
+        }
+    }
+
+    /// Shortens or lengthens what waits, before `wanted` samples are pulled.
+    pub(super) fn adapt(&mut self, wanted: usize, now_us: i64) -> Result<(), Error> {
+        self.resume()?;
+        self.adapter.pass(wanted);
+        if self.config.mode != Mode::Adaptive {
+            return Ok(());
+        }
+        let Some(delay_us) = self.delay_us(now_us) else {
+            return Ok(());
+        };
+        let excess_us = delay_us.saturating_sub(self.target_us());
+        let rate = self.config.rate;
+        let Some(wish) = self.adapter.wish(excess_us, now_us, wanted, rate) else {
+            return Ok(());
+        };
+        self.decode_ahead()?;
+        let most = rate as usize / 1000 * 2 * AHEAD_MS;
+        self.pending.mix(&mut self.mix, most);
+        let join = find_join(&self.mix, rate).filter(|join| self.adapter.allows(wish, join));
+        if let Some(join) = join
+            && self.pending.join(join, wish.longer)
+        {
+            self.adapter.joined(wish, &join);
+            let joined = match wish.longer {
+                true => &mut self.stats.inserted,
+                false => &mut self.stats.removed,
+            };
+            *joined += join.period as u64;
+        }
+        Ok(())
+    }
+
+    /// How long after the earliest possible moment the next sample is played.
+    fn delay_us(&self, now_us: i64) -> Option<i64> {
+        let position = self.position.as_ref()?.time;
+        let next = self.pending.time().unwrap_or(position);
+        let base_us = self.delay.base_us()?;
+        Some(
+            now_us
+                .saturating_sub(base_us)
+                .saturating_sub(media_us(next)),
+        )
+    }
+
+    fn decode_ahead(&mut self) -> Result<(), Error> {
+        let wanted = self.config.rate as usize / 1000 * AHEAD_MS;
+        while self.pending.len() < wanted && self.buffer.len() > 0 {
+            if !self.produce(i64::MAX)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
