@@ -59,6 +59,27 @@ def test_what_was_left_behind_does_not_hold_up_what_is_said_now(tmp_path: Path) 
     asyncio.run(asyncio.wait_for(go(), 60))
 
 
+def test_what_a_seal_makes_durable_is_told(tmp_path: Path) -> None:
+    """Before a recording is sealed, the journal is flushed, with all that others said meanwhile."""
+
+    async def go() -> None:
+        told: dict[str, Durable] = {}
+        keeper = Keeper(tmp_path, told.__setitem__)
+        # It is not started, so that nothing else flushes.
+        for name in ("old", "new"):
+            keeper.begin(name, FORM, {})
+            keeper.append(name, packet(0), 0.0, backfill=False, discontinuity=False)
+        keeper.end("new", 960)
+        keeper.interrupt("old")
+        await keeper.sealed("old")
+        assert told.keys() == {"old", "new"}
+        assert told["new"].ended
+        await keeper.sealed("new")
+        await keeper.close()
+
+    asyncio.run(asyncio.wait_for(go(), 60))
+
+
 def test_closing_waits_for_no_flush_that_is_due(tmp_path: Path) -> None:
     async def go() -> None:
         for end in (True, False):

@@ -152,14 +152,16 @@ class Keeper:
         self._dirty.clear()
         self._urgent.clear()
         try:
-            durable = await asyncio.to_thread(self._journal.flush)
+            await self._write()
         except JournalError as error:
             # What is not durable stays in the journal's memory, and the next flush tries again.
             _log.error("%s", error)
             await asyncio.sleep(FLUSH_INTERVAL_S)
             self._dirty.set()
-            return
-        for name, what in durable.items():
+
+    async def _write(self) -> None:
+        """Flush the journal and tell of all that has become durable, whoever wanted it flushed."""
+        for name, what in (await asyncio.to_thread(self._journal.flush)).items():
             self._on_stored(name, what)
             if what.ended:
                 self._seal_later(name)
@@ -171,7 +173,7 @@ class Keeper:
     async def _seal(self, name: str) -> None:
         try:
             async with self._turnstile:
-                await asyncio.to_thread(self._journal.flush)
+                await self._write()
                 await asyncio.to_thread(self._seal_now, name)
             self._journal.mark_sealed(name)
             self._dirty.set()
