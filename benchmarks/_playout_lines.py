@@ -71,7 +71,7 @@ PARTS = {
 }
 """What ``--only`` may name."""
 
-ADAPTIVE: dict[str, Any] = {"mode": "adaptive", "target_delay_ms": 20}
+ADAPTIVE: dict[str, Any] = {"mode": "adaptive", "target_delay_ms": 30}
 SETTINGS: dict[str, dict[str, Any]] = {
     "dred120": {"mode": "fixed", "target_delay_ms": 115},
     "dred200": {"mode": "fixed", "target_delay_ms": 195},
