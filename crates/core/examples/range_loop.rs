@@ -2,9 +2,9 @@
 //! `benchmarks/archive.py` measures extraction by.
 //!
 //! `range_loop PACKETS`: mono packets of 20 ms, each behind its length in two bytes, low one first.
-//! For each line `SKIP TAKE` on standard input, in packets, it decodes TAKE packets with a fresh
-//! decoder at complexity 5 and 48 kHz, after SKIP packets that it leaves out, and answers with the
-//! samples. Whoever asks reads this process's CPU clock before and after.
+//! For each pair `SKIP TAKE` of a line on standard input, in packets, it decodes TAKE packets with a
+//! fresh decoder at complexity 5 and 48 kHz, after SKIP packets that it leaves out; it answers a line
+//! with the samples of the last. Whoever asks reads this process's CPU clock before and after.
 
 use opuscule_core::opus::Decoder;
 
@@ -22,13 +22,19 @@ fn main() -> Result<(), Failure> {
     }
     let mut decoded = Vec::<i16>::new();
     for line in std::io::stdin().lines() {
-        let line = line?;
-        let (skip, take) = line.split_once(' ').ok_or("expected SKIP TAKE")?;
-        let (skip, take): (usize, usize) = (skip.parse()?, take.parse()?);
-        decoded.clear();
-        let mut decoder = Decoder::new(48_000, 1, 5)?;
-        for packet in &packets[skip..skip + take] {
-            decoder.decode(packet, &mut decoded)?;
+        let numbers: Vec<usize> = line?
+            .split_whitespace()
+            .map(str::parse)
+            .collect::<Result<_, _>>()?;
+        for pair in numbers.chunks(2) {
+            let &[skip, take] = pair else {
+                return Err("expected SKIP TAKE".into());
+            };
+            decoded.clear();
+            let mut decoder = Decoder::new(48_000, 1, 5)?;
+            for packet in &packets[skip..skip + take] {
+                decoder.decode(packet, &mut decoded)?;
+            }
         }
         println!("{}", decoded.len());
     }

@@ -12,7 +12,7 @@ from array import array
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
 from threading import Lock
@@ -190,7 +190,10 @@ class SegmentDataset:
             CorruptArchiveError: the archive contradicts itself, or a packet is not valid.
             MissingExtraError: another rate is wanted and soxr is not installed.
         """
-        np = _numpy()
+        # A copy can be written to, which PyTorch asks for.
+        return _numpy().array(self._decode(number))  # type: ignore[no-any-return]  # of NumPy
+
+    def _decode(self, number: int) -> "Samples":
         segment = self.where(number)
         recording = self._open(segment.recording)
         info = recording.info
@@ -208,9 +211,8 @@ class SegmentDataset:
             channels=self._channels,
             mode=self._mode,
         )
-        # At another rate rounding may give one sample more. A copy can be written to, which PyTorch
-        # asks for.
-        found: Samples = np.array(np.asarray(pcm)[: self._length])
+        # At another rate rounding may give one sample more.
+        found: Samples = _numpy().asarray(pcm)[: self._length]
         return found
 
     def batches(
@@ -240,15 +242,35 @@ class SegmentDataset:
         return self._batches([mine[at : at + size] for at in range(0, len(mine), size)], threads)
 
     def _batches(self, wanted: Sequence[range], threads: int) -> "Iterator[Samples]":
-        np = _numpy()
         if threads == 1:
-            yield from (np.stack([self[number] for number in batch]) for batch in wanted)
+            for batch in wanted:
+                rows = self._room(batch)
+                for row, number in enumerate(batch):
+                    self._fill(rows, row, number)
+                yield rows
             return
         with ThreadPoolExecutor(threads, "opuscule-segments") as pool:
-            ahead = [pool.submit(self.__getitem__, n) for batch in wanted[:1] for n in batch]
-            for following in [*wanted[1:], range(0)]:
-                current, ahead = ahead, [pool.submit(self.__getitem__, n) for n in following]
-                yield np.stack([future.result() for future in current])
+
+            def begin(batch: range) -> "tuple[Samples, list[Future[None]]]":
+                rows = self._room(batch)
+                return rows, [pool.submit(self._fill, rows, row, n) for row, n in enumerate(batch)]
+
+            # The next batch is on its way while one is used.
+            ahead = [begin(batch) for batch in wanted[:1]]
+            for following in [*wanted[1:], None]:
+                for rows, filled in ahead:
+                    ahead = [begin(following)] if following else []
+                    for future in filled:
+                        future.result()
+                    yield rows
+
+    def _room(self, batch: range) -> "Samples":
+        np = _numpy()
+        rows: Samples = np.empty((len(batch), self._length, self.channels), np.float32)
+        return rows
+
+    def _fill(self, rows: "Samples", row: int, number: int) -> None:
+        rows[row] = self._decode(number)
 
     def _open(self, name: str) -> Recording:
         found = self._opened.get(name)
