@@ -22,6 +22,10 @@
 //! best. So one that began half a second before another is of less use than one that began long
 //! before all others: when there are too many, that one is given up which leaves their ages spread
 //! most evenly on a logarithmic scale.
+//!
+//! CELT's memory of band energies may differ in the last bit for seconds without a difference in the
+//! samples, and make one later. A runner with such a memory is followed for some seconds, and its point
+//! is good up to where it was.
 
 mod runner;
 
@@ -46,6 +50,10 @@ const KEEP: i64 = 3 * MEDIA_RATE as i64 / 2;
 
 /// How many runners that have not converged go on at a time.
 const MAX_RUNNERS: usize = 4;
+
+/// How long a runner is followed whose samples are the same and whose memory of band energies is
+/// not: its point is good for as long as that.
+const BOUNDED_LIFE: i64 = 2 * MEDIA_RATE as i64;
 
 /// What is known of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +146,7 @@ impl Converger {
         for mut runner in std::mem::take(&mut self.runners) {
             // What was the same to the very end is verified by that.
             if runner.float_end < self.time && !runner.broken {
-                runner.confirm(self.time);
+                runner.confirm(self.time, false);
             }
             self.settle(&runner);
         }
@@ -150,13 +158,18 @@ impl Converger {
                     until: 0,
                 };
             };
-            let next = self.made_up.partition_point(|begin| *begin < found.proven);
-            let until = self.made_up.get(next).map_or(FOREVER, |begin| {
-                let intervals = begin / self.interval - number as i64;
+            let intervals = |end: i64| {
+                let intervals = end / self.interval - number as i64;
                 u16::try_from(intervals.max(0))
                     .unwrap_or(FOREVER - 1)
                     .min(FOREVER - 1)
-            });
+            };
+            let next = self.made_up.partition_point(|begin| *begin < found.proven);
+            let until = match self.made_up.get(next) {
+                _ if found.bounded => intervals(found.proven),
+                Some(begin) => intervals(*begin),
+                None => FOREVER,
+            };
             Point {
                 int16: found.int16,
                 float32: found.float32,
@@ -224,7 +237,11 @@ impl Converger {
                 return false;
             }
             let young = end - runner.start < DEPTH_UNIT * i64::from(NEVER);
-            let of_use = runner.found.is_none() || runner.doubtful || made_up_is_near;
+            let bounded = runner.found.is_some_and(|found| found.bounded);
+            let of_use = runner.found.is_none()
+                || runner.doubtful
+                || made_up_is_near
+                || bounded && end - runner.start < BOUNDED_LIFE;
             young && !runner.broken && of_use
         };
         for runner in self

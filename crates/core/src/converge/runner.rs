@@ -27,6 +27,9 @@ pub(super) struct Found {
     pub(super) float32: u8,
     /// Media time up to which the samples were seen to be the same, or are known to be.
     pub(super) proven: i64,
+    /// Whether no more than that is known: the samples are the same, and a memory that may matter
+    /// later is not.
+    pub(super) bounded: bool,
 }
 
 /// A decoder on its way through the packets.
@@ -49,6 +52,8 @@ pub(super) struct Runner {
     pub(super) loud: bool,
     /// Words in which it differed at the last look, and what they were.
     pub(super) unlike: Vec<(usize, u128, u128)>,
+    /// CELT's band energies at the last look, of the sequential decoder and of this one.
+    pub(super) energies: Option<[Vec<u32>; 2]>,
     pub(super) found: Option<Found>,
     /// Whether it went through made-up sound since that was found.
     pub(super) doubtful: bool,
@@ -105,6 +110,7 @@ impl Runner {
             equal_packets: 0,
             loud: false,
             unlike: Vec::new(),
+            energies: None,
             found: None,
             doubtful: false,
             broken: false,
@@ -144,9 +150,19 @@ impl Runner {
         self.equal_packets += 1;
         let peak = warm.pcm.iter().fold(0.0_f32, |peak, x| peak.max(x.abs()));
         self.loud = (self.loud && self.equal_packets > 1) || peak > SILENCE;
-        if self.equal_packets < EQUAL_PACKETS || (self.found.is_some() && !self.doubtful) {
+        if self.equal_packets < EQUAL_PACKETS
+            || self
+                .found
+                .is_some_and(|found| !found.bounded && !self.doubtful)
+        {
             return;
         }
+        // CELT decodes from them, and a difference in a band that is all but silent is not in the
+        // samples until the band is loud: it may stay for seconds, the last bit of a rounded number.
+        let energies = [&warm.decoder, &self.voice.decoder].map(Decoder::band_energies);
+        let in_use = self.energies.as_ref() != Some(&energies);
+        let unlike_energies = in_use && energies[0] != energies[1];
+        self.energies = Some(energies);
         let words = warm.decoder.words().iter().zip(self.voice.decoder.words());
         let unlike: Vec<_> = words
             .enumerate()
@@ -161,13 +177,13 @@ impl Runner {
         let still =
             self.loud && self.equal_packets >= EQUAL_PACKETS_STILL && moved.count() <= FEW_WORDS;
         if unlike.len() <= FEW_WORDS || still {
-            self.confirm(end);
+            self.confirm(end, unlike_energies);
         }
         self.unlike = unlike;
     }
 
     /// Takes for proven that it has converged, and stayed so up to `end`.
-    pub(super) fn confirm(&mut self, end: i64) {
+    pub(super) fn confirm(&mut self, end: i64, bounded: bool) {
         let units = |end: i64| {
             let samples = (end - self.start).max(0).cast_unsigned();
             u8::try_from(samples.div_ceil(DEPTH_UNIT.cast_unsigned())).unwrap_or(NEVER)
@@ -181,6 +197,7 @@ impl Runner {
             int16,
             float32,
             proven: end,
+            bounded,
         });
     }
 }

@@ -54,6 +54,13 @@ impl Decoder {
         self.raw.words()
     }
 
+    /// CELT's memory of how loud each band was, from which the next packets are decoded, bit for
+    /// bit; of a decoder of one stream.
+    #[must_use]
+    pub fn band_energies(&self) -> Vec<u32> {
+        self.raw.band_energies()
+    }
+
     /// Output rate in Hz.
     #[must_use]
     pub fn rate(&self) -> u32 {

@@ -86,6 +86,33 @@ impl RawDecoder {
         self.memory.words()
     }
 
+    /// CELT's memory of how loud each band was in the last frames, bit for bit: oldBandE, oldLogE
+    /// and oldLogE2, of 21 bands and two channels. They lie near the end of an `OpusDecoder`, which
+    /// is CELT's part: behind them are only backgroundLogE and an LPC filter, for concealment, and
+    /// what the compiler adds to a structure of eight bytes' alignment. `tests/decoder_memory.rs`
+    /// shows that they are there.
+    pub(in crate::opus) fn band_energies(&self) -> Vec<u32> {
+        const VALUES: usize = 2 * 21;
+        const FILTER: usize = 24;
+        const PADDING: usize = 1;
+        // SAFETY: plain value in.
+        let bytes = unsafe { sys::opus_decoder_get_size(length(self.channels)) };
+        let values = usize::try_from(bytes).unwrap_or(0) / size_of::<u32>();
+        let end = values.saturating_sub(self.channels * FILTER + VALUES + PADDING);
+        let each = |word: &u128| {
+            let bytes = word.to_ne_bytes();
+            let (values, _) = bytes.as_chunks::<4>();
+            [values[0], values[1], values[2], values[3]].map(u32::from_ne_bytes)
+        };
+        let first = end.saturating_sub(3 * VALUES);
+        let words = self.memory.words().iter().skip(first / 4);
+        words
+            .flat_map(each)
+            .skip(first % 4)
+            .take(3 * VALUES)
+            .collect()
+    }
+
     pub(in crate::opus) fn channels(&self) -> usize {
         self.channels
     }
