@@ -91,6 +91,18 @@ def test_duplicates_are_kept_if_wanted_and_once(tmp_path: Path, field: Path) -> 
     assert said["south/june/copy.wav"] == ("already", "south-june-copy")
 
 
+def test_two_cards_with_the_same_names(tmp_path: Path) -> None:
+    for n, card in enumerate(("card1", "card2")):
+        (tmp_path / card).mkdir()
+        write_wav(tmp_path / card / "20260501_043000.wav", VOICE[n:], 8_000)
+    cards = [tmp_path / card / "20260501_043000.wav" for card in ("card1", "card2")]
+    import_tree(tmp_path / "a.zarr", cards)
+    names = {"card1-20260501_043000", "card2-20260501_043000"}
+    assert set(open_archive(tmp_path / "a.zarr")) == names
+    import_tree(tmp_path / "a.zarr", cards)
+    assert set(open_archive(tmp_path / "a.zarr")) == names
+
+
 def test_names_that_clash(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()

@@ -199,6 +199,7 @@ def test_who_sits_there_is_asked(shell: Shell) -> None:
     code, out = at_terminal(shell, b"n\n", "archive", "rm", "a.zarr", "dawn")
     assert (code, b"Remove dawn from a.zarr" in out) == (1, True)
     assert b"nothing was removed" in out
+    assert at_terminal(shell, b"n\n", "archive", "rm", "a.zarr", "dawn", "--json")[0] == 1
     expire = ("archive", "expire", "a.zarr", "--max-size", "0")
     code, out = at_terminal(shell, b"n\n", *expire)
     assert (code, b"Remove 3 recordings from a.zarr" in out) == (1, True)

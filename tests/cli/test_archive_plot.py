@@ -47,6 +47,8 @@ def test_no_terminal_gets_plain_letters(shell: Shell, tone: Path) -> None:
     assert len(said.splitlines()) == 12
     assert "\x1b" not in said
     assert said.isascii()
+    told = json.loads(shell.well("archive", "plot", "a.zarr", "tone", "--json"))
+    assert told["target"] is None
     only = shell.well("archive", "plot", "a.zarr", "tone", "--waveform", "--height", "9")
     assert "kHz" not in only
 

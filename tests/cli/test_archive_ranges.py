@@ -94,6 +94,14 @@ def test_prepare_goes_on_where_it_was(shell: Shell, birds: Path) -> None:
     assert open_archive(birds)["wren"].points is not None
 
 
+def test_verify_goes_on_behind_what_cannot_be_opened(shell: Shell, birds: Path) -> None:
+    (birds / "recordings" / "owl" / "zarr.json").write_text("{")
+    ran = shell.run("archive", "verify", "birds.zarr", "--ranges", "1")
+    assert ran.code == 1
+    assert "owl: NOT SOUND" in ran.err
+    assert "wren: sound" in ran.out
+
+
 def test_verify_a_sample(shell: Shell, birds: Path) -> None:
     shell.well("archive", "prepare", "birds.zarr", "owl")
     told = json.loads(shell.well("archive", "verify", "birds.zarr", "--ranges", "3", "--json"))

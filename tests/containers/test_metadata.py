@@ -398,3 +398,15 @@ def test_any_json_comment_is_kept_as_plain_values(told: dict[str, object]) -> No
     for value in own.fields.get("opensoundscape", {}).values():
         assert isinstance(value, str | int | float)
     json.dumps(own.fields, allow_nan=False).encode()
+
+
+def test_a_part_that_was_cut_out_knows_its_own_beginning() -> None:
+    moth = "Recorded at 09:32:00 04/05/2018 (UTC) by AudioMoth 0FE081F80FE081F0 at gain setting 2"
+    cut = "2018-05-04T09:32:12.500000+00:00"
+    found = read_tags([("ICMT", moth), ("CUT_STARTED", cut)])
+    assert found.start
+    assert found.start.clock == "cut"
+    assert found.start.local.isoformat() == cut
+    without = read_tags([("ICMT", moth), ("CUT_STARTED", "some time")])
+    assert without.start
+    assert without.start.clock == "audiomoth"

@@ -86,8 +86,15 @@ def verify(
     sound = True
     told: list[dict[str, object]] = []
     for name in names:
-        recording = opened[name]
-        report = verify_recording(recording, ranges=ranges, seed=seed)
+        try:
+            recording = opened[name]
+            report = verify_recording(recording, ranges=ranges, seed=seed)
+        except (OpusculeError, OSError) as error:
+            # The others are not to go unchecked because of one that cannot even be opened.
+            sound = False
+            told.append({"recording": name, "problems": [in_words(error)]})
+            complain(f"{name}: NOT SOUND: {in_words(error)}")
+            continue
         sound = sound and report.ok
         prepared = report.ok and recording.points is not None
         told.append(

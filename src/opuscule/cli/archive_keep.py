@@ -50,7 +50,7 @@ def rm(
     report = remove_recordings(archive, recordings, dry_run=True)
     names = ", ".join(report.removed)
     if not dry_run:
-        _ask(f"Remove {names} from {archive}, {byte_size(report.freed_bytes)}?", yes, json)
+        _ask(f"Remove {names} from {archive}, {byte_size(report.freed_bytes)}?", yes)
         report = remove_recordings(archive, recordings)
     if json:
         emit(report)
@@ -102,7 +102,7 @@ def expire(
         _list(plan)
     if report.removed and not dry_run:
         total = byte_size(report.freed_bytes)
-        _ask(f"Remove {len(report.removed)} recordings from {archive}, {total}?", yes, json)
+        _ask(f"Remove {len(report.removed)} recordings from {archive}, {total}?", yes)
         report = run(dry_run=False)
         if report.removed != plan.removed and not json:
             typer.echo("others wrote to the archive meanwhile; removed were:")
@@ -144,9 +144,9 @@ def _list(report: "ExpireReport") -> None:
     columns(rows, right={2})
 
 
-def _ask(question: str, yes: bool, json: bool) -> None:
+def _ask(question: str, yes: bool) -> None:
     """Ask whoever sits there; a script has said what it wants."""
-    if yes or json or not sys.stdin.isatty():
+    if yes or not sys.stdin.isatty():
         return
     if not typer.confirm(question, err=True):
         typer.echo("nothing was removed", err=True)

@@ -81,9 +81,9 @@ def plot(
         width, height = max(width or 1200, MIN_WIDTH), height or 600
         columns = plot_width(width)
     seen = survey(source, columns, start_sample=start, stop_sample=stop, whole=whole)
-    if out is None:
+    if out is None and not json:
         _show(seen, width, height, panes)
-    else:
+    elif out is not None:
         picture = to_png(seen, width, height, panes)
         with atomic_output(out) as file:
             file.write(picture)

@@ -1,6 +1,7 @@
 """How commands talk: a table for a person, JSON for a script, progress on stderr."""
 
 import contextlib
+import errno
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
@@ -68,6 +69,12 @@ def complain(text: str) -> None:
 
 def in_words(error: OpusculeError | OSError) -> str:
     """What is wrong, for a person."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        where = f"{error.filename}: " if error.filename else ""
+        return (
+            f"{where}the disk is full; make room and give the same command again: what was "
+            "finished is kept"
+        )
     if isinstance(error, OSError) and error.strerror and not isinstance(error, OpusculeError):
         # str() of a plain one begins with "[Errno 2]", which tells a person nothing.
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

@@ -90,7 +90,8 @@ class Claims:
             name, taken = self._names[file], self._known.names
             if name in taken and file.named:
                 raise RecordingExistsError(
-                    f"{self._place} has a recording {name!r} already; give this one another name"
+                    f"{file.path}: {self._place} has a recording {name!r} already; give this one "
+                    "another name (--name), or import its folder, where one is found for it"
                 )
             if name in taken:
                 own = f"{name[:112]}-{seen.sha256[:8]}"
@@ -115,10 +116,19 @@ class Claims:
 
 
 def _names(files: list[FoundFile]) -> dict[FoundFile, str]:
-    """Choose names: with the ending where several files are called the same but for that."""
+    """Choose names: with the ending where several files are called the same but for that, and with
+    its folder's name before it where they are called the same wholly, as on two cards."""
     plain = {file: _plain(Path(file.shown).with_suffix("")) for file in files}
-    uses = Counter(plain.values())
-    return {f: n if uses[n] == 1 else _plain(Path(f.shown)) for f, n in plain.items()}
+    uses, shown = Counter(plain.values()), Counter(file.shown for file in files)
+
+    def name(file: FoundFile) -> str:
+        if uses[plain[file]] == 1:
+            return plain[file]
+        if shown[file.shown] == 1:
+            return _plain(Path(file.shown))
+        return _plain(Path(file.path.absolute().parent.name, file.shown).with_suffix(""))
+
+    return {file: name(file) for file in files}
 
 
 def _plain(shown: Path) -> str:

@@ -28,7 +28,8 @@ class Start:
     zone: str | None
     """``UTC``, an offset such as ``+02:00``, a name such as ``Europe/Berlin``; None: unknown."""
     clock: str
-    """Where it stands: ``guano``, ``audiomoth``, ``opensoundscape``, ``bext`` or ``ixml``."""
+    """Where it stands: ``guano``, ``audiomoth``, ``opensoundscape``, ``bext``, ``ixml``; or ``cut``
+    for the tag of a part that was cut out of an archive."""
 
     @property
     def epoch_ms(self) -> int | None:

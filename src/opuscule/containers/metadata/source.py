@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from opuscule.containers.metadata.bext import parse_bext, parse_info
 from opuscule.containers.metadata.chunks import Chunk, read_chunks
-from opuscule.containers.metadata.moment import Start
+from opuscule.containers.metadata.moment import Start, parse_iso
 from opuscule.containers.metadata.texts import (
     guano_start,
     ixml_start,
@@ -24,7 +24,7 @@ _MAX_RAW_BYTES = 65_536
 _MAX_RAW_TOTAL = 262_144
 # Whose word counts first. Software that cuts a recording corrects its own start only; a broadcast
 # file does not know its zone.
-_CLOCKS = ("guano", "opensoundscape", "audiomoth", "bext", "ixml")
+_CLOCKS = ("cut", "guano", "opensoundscape", "audiomoth", "bext", "ixml")
 _COMMENTS = ("icmt", "comment", "comm", "description")
 
 
@@ -96,6 +96,9 @@ def _from_comments(
     fields: dict[str, dict[str, object]] = {}
     starts: dict[str, Start] = {}
     for name, value in tags:
+        if name.upper() == "CUT_STARTED" and (start := parse_iso(value, "cut")):
+            # A part of a recording, cut out of an archive: the rest of its tags is of the whole.
+            starts["cut"] = start
         if name.lower() not in _COMMENTS:
             continue
         if moth := parse_audiomoth(value):
