@@ -91,6 +91,26 @@ def test_duplicates_are_kept_if_wanted_and_once(tmp_path: Path, field: Path) -> 
     assert said["south/june/copy.wav"] == ("already", "south-june-copy")
 
 
+def test_two_imports_of_one_folder_at_once(tmp_path: Path, field: Path) -> None:
+    archive = tmp_path / "a.zarr"
+    told: list[FileOutcome] = []
+    both = [
+        threading.Thread(
+            target=import_tree,
+            args=(archive, [field / "north"]),
+            kwargs={"on_outcome": told.append},
+        )
+        for _ in range(2)
+    ]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    statuses = sorted(one.status for one in told)
+    assert statuses.count("imported") == len(open_archive(archive))
+    assert set(statuses) <= {"imported", "already", "passed_over"}, told
+
+
 def test_two_cards_with_the_same_names(tmp_path: Path) -> None:
     for n, card in enumerate(("card1", "card2")):
         (tmp_path / card).mkdir()

@@ -100,6 +100,14 @@ class Claims:
             taken.add(name)
             return name
 
+    def there_now(self, file: FoundFile, seen: SourceFile) -> FileOutcome | None:
+        """Tell whether another process has brought in the same file meanwhile."""
+        with self._lock:
+            known = KnownSources(self._place)
+            known.names |= self._known.names  # of files that are on their way, too
+            self._known = known
+            return self._present(file, seen)
+
     def made(self, name: str, seen: SourceFile) -> None:
         """Take note of a new recording and of the file that it was made of."""
         with self._lock:
@@ -116,8 +124,10 @@ class Claims:
 
 
 def _names(files: list[FoundFile]) -> dict[FoundFile, str]:
-    """Choose names: with the ending where several files are called the same but for that, and with
-    its folder's name before it where they are called the same wholly, as on two cards."""
+    """Choose names: with the ending where files are called the same but for that.
+
+    Where they are called the same wholly, as on two cards, it is the name of the folder before it.
+    """
     plain = {file: _plain(Path(file.shown).with_suffix("")) for file in files}
     uses, shown = Counter(plain.values()), Counter(file.shown for file in files)
 

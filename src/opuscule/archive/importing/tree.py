@@ -27,7 +27,12 @@ from opuscule.archive.importing.parallel import usable_cores
 from opuscule.archive.importing.sources import SourceFile, file_mark, look_at
 from opuscule.archive.importing.walk import FoundFile, find_files, is_passed_over
 from opuscule.archive.storage.info import check_name
-from opuscule.errors import InvalidArgumentError, NotAnArchiveError, OpusculeError
+from opuscule.errors import (
+    InvalidArgumentError,
+    NotAnArchiveError,
+    OpusculeError,
+    RecordingExistsError,
+)
 from opuscule.files import check_input
 
 __all__ = ["import_tree"]
@@ -270,7 +275,8 @@ class _Run:
         except Exception as error:  # whatever one file meets stops no other
             if isinstance(error, NotAnArchiveError) or _errno(error) in _FOR_ALL:
                 raise
-            self._done.put(file.failed(error))
+            there = isinstance(error, RecordingExistsError) and self._claims.there_now(file, seen)
+            self._done.put(there or file.failed(error))
             return False
         finally:
             self._under_way.pop(file, None)
