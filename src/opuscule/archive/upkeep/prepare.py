@@ -7,7 +7,7 @@ from opuscule import _native
 from opuscule.archive.layout import REDUNDANCY_SAMPLES
 from opuscule.archive.reading.recording import MAX_COMPLEXITY, Recording
 from opuscule.archive.storage.changes import write_points
-from opuscule.archive.storage.points import COLUMNS, decoder_identity
+from opuscule.archive.storage.points import COLUMNS, SyncPoints, decoder_identity
 from opuscule.errors import CorruptArchiveError, InvalidArgumentError, InvalidPacketError
 
 __all__ = ["PrepareReport", "prepare"]
@@ -59,6 +59,8 @@ def prepare(
     if done is not None:
         return PrepareReport(recording.name, len(done), done.never, done.median_depth_ms, True)
     rows = _find(recording, progress)
+    # Not read back: another process may prepare the same recording at this moment.
+    found = SyncPoints(rows, INTERVAL_SAMPLES, recording.index)
     attributes: dict[str, object] = {
         "interval_samples": INTERVAL_SAMPLES,
         "complexity": MAX_COMPLEXITY,
@@ -66,9 +68,6 @@ def prepare(
     }
     write_points(recording.path, recording.info, rows, COLUMNS, attributes)
     recording.forget_points()
-    found = recording.points
-    if found is None:
-        raise CorruptArchiveError(f"{recording.path}: its sync points cannot be read back")
     return PrepareReport(recording.name, len(found), found.never, found.median_depth_ms, False)
 
 
