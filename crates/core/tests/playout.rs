@@ -278,6 +278,38 @@ fn a_packet_that_is_late_by_half_is_heard_by_half() {
 }
 
 #[test]
+fn a_late_last_packet_is_not_played_beyond_the_end() {
+    let sent = packets();
+    for mode in [Mode::Fixed, Mode::Adaptive] {
+        let settings = PlayoutConfig {
+            mode,
+            pre_skip: 0,
+            ..config()
+        };
+        let mut playout = Playout::new(settings).unwrap();
+        let mut out = [0; 480];
+        for (number, data) in sent[..2].iter().enumerate() {
+            push(&mut playout, number, data);
+        }
+        for _ in 0..5 {
+            playout.pull(&mut out, 0).unwrap(); // 10 ms more than there is
+        }
+        // The third is late by half, and the end lies 5 ms behind that half.
+        push(&mut playout, 2, &sent[2]);
+        playout.finish((2 * FRAME + 720) as i64, 3).unwrap();
+        while !playout.is_finished() {
+            playout.pull(&mut out, 0).unwrap();
+        }
+        let last = playout
+            .take_log()
+            .into_iter()
+            .filter_map(|s| Some((s.time?, s.samples)));
+        let end = last.map(|(time, samples)| time + samples as i64).max();
+        assert_eq!(end, Some((2 * FRAME + 720) as i64), "{mode:?}");
+    }
+}
+
+#[test]
 fn the_delay_grows_until_little_is_late() {
     // Every third packet is 70 ms late, by which those behind it are held up.
     let sent = sent(600);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::stretch::{Join, Unit, weight};
+use super::stretch::{Join, Unit, crossfade};
 use crate::conceal::{Missing, Origin};
 
 /// Counts of one stream, since its beginning.
@@ -195,22 +195,15 @@ impl<T: Unit> Pending<T> {
         } else {
             (of(0), of(period))
         };
-        let mixed: Vec<T> = all[fading]
-            .iter()
-            .zip(&all[rising])
-            .enumerate()
-            .map(|(n, (old, new))| {
-                let share = weight(n / channels, period);
-                T::from_unit(old.to_unit() * (1.0 - share) + new.to_unit() * share)
-            })
-            .collect();
-        let tail: Vec<T> = if longer {
-            all[(at + period) * channels..].to_vec()
+        let mixed = crossfade(&all[fading], &all[rising], channels);
+        // What is put in goes between two periods; what is left out takes the place of both.
+        let (keep, go_on) = if longer {
+            (period, period)
         } else {
-            all[(at + 2 * period) * channels..].to_vec()
+            (0, 2 * period)
         };
-        self.samples
-            .truncate((at + if longer { period } else { 0 }) * channels);
+        let tail = all[(at + go_on) * channels..].to_vec();
+        self.samples.truncate((at + keep) * channels);
         self.samples.extend(mixed);
         self.samples.extend(tail);
         let span = Span {

@@ -1,8 +1,7 @@
 //! What is done when packets come after their time had begun.
 
-use super::account::Span;
 use super::engine::{Playout, Position};
-use super::stretch::{Unit, weight};
+use super::stretch::{Unit, crossfade};
 use super::{Incoming, Mode};
 use crate::MEDIA_RATE;
 use crate::conceal::{Missing, Origin};
@@ -82,11 +81,13 @@ impl<T: Sample + Unit> Playout<T> {
         }
         if at > heard_to {
             self.on_decoded();
-            self.fade(&made_up, &mut rest);
-            self.push_pending(Origin::Received, None, heard_to, &rest);
+            self.fade_in(&made_up, &mut rest);
+            self.scratch = rest;
+            self.keep(Origin::Received, None, heard_to, heard_to);
         } else {
             // All of it was too late, and the next packet is not there either.
-            self.push_pending(Origin::Plc, Some(Missing::Lost), heard_to, &made_up);
+            self.scratch = made_up;
+            self.keep(Origin::Plc, Some(Missing::Lost), heard_to, heard_to);
             if let Some(position) = &mut self.position {
                 position.time = heard_to + unheard;
             }
@@ -94,27 +95,12 @@ impl<T: Sample + Unit> Playout<T> {
         Ok(())
     }
 
-    fn fade(&self, made_up: &[T], rest: &mut [T]) {
+    /// Fades what was made up for its place into its beginning.
+    fn fade_in(&self, made_up: &[T], rest: &mut [T]) {
         let channels = self.decoder.channels();
-        let most = (self.config.rate / 1000 * FADE_MS) as usize;
-        let samples = most
-            .min(made_up.len() / channels)
-            .min(rest.len() / channels);
-        let old = made_up.iter().take(samples * channels);
-        for (n, (new, old)) in rest.iter_mut().zip(old).enumerate() {
-            let share = weight(n / channels, samples);
-            *new = T::from_unit(old.to_unit() * (1.0 - share) + new.to_unit() * share);
-        }
-    }
-
-    fn push_pending(&mut self, origin: Origin, missing: Option<Missing>, time: i64, pcm: &[T]) {
-        let span = Span {
-            origin,
-            missing,
-            time: Some(time),
-            samples: pcm.len() / self.decoder.channels(),
-            media: None,
-        };
-        self.pending.push(span, pcm);
+        let most = (self.config.rate / 1000 * FADE_MS) as usize * channels;
+        let values = most.min(made_up.len()).min(rest.len());
+        let faded = crossfade(&made_up[..values], &rest[..values], channels);
+        rest[..values].copy_from_slice(&faded);
     }
 }

@@ -182,7 +182,7 @@ impl<T: Sample + Unit> Playout<T> {
     }
 
     /// Hands `scratch` on, without what lies before `from`, before the pre-skip or behind the end.
-    fn keep(&mut self, origin: Origin, missing: Option<Missing>, time: i64, from: i64) {
+    pub(super) fn keep(&mut self, origin: Origin, missing: Option<Missing>, time: i64, from: i64) {
         let channels = self.decoder.channels();
         let samples = (self.scratch.len() / channels) as i64;
         let first = from.max(self.config.pre_skip.into());

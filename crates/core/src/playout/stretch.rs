@@ -143,8 +143,19 @@ fn refine(sound: &[f32], join: Join, factor: usize) -> Join {
     }
 }
 
+/// Interleaved sound that goes from `old` into `new`, both as long.
+pub(super) fn crossfade<T: Unit>(old: &[T], new: &[T], channels: usize) -> Vec<T> {
+    let samples = new.len() / channels;
+    let both = old.iter().zip(new).enumerate();
+    both.map(|(n, (old, new))| {
+        let share = weight(n / channels, samples);
+        T::from_unit(old.to_unit() * (1.0 - share) + new.to_unit() * share)
+    })
+    .collect()
+}
+
 /// The weight of what comes after, at `n` of `count` samples.
-pub(super) fn weight(n: usize, count: usize) -> f32 {
+fn weight(n: usize, count: usize) -> f32 {
     let phase = (n as f32 + 0.5) / count as f32 * std::f32::consts::PI;
     0.5 - 0.5 * phase.cos()
 }
