@@ -256,10 +256,11 @@ class SegmentDataset:
                 return rows, [pool.submit(self._fill, rows, row, n) for row, n in enumerate(batch)]
 
             # The next batch is on its way while one is used.
-            ahead = [begin(batch) for batch in wanted[:1]]
-            for following in [*wanted[1:], None]:
-                for rows, filled in ahead:
-                    ahead = [begin(following)] if following else []
+            ahead = None
+            for following in [*wanted, None]:
+                current, ahead = ahead, begin(following) if following else None
+                if current:
+                    rows, filled = current
                     for future in filled:
                         future.result()
                     yield rows
