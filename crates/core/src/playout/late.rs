@@ -17,7 +17,7 @@ const FADE_MS: u32 = 5;
 impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// A packet whose time has been played, all of it: the ear cannot have it any more.
     pub(super) fn take_late(&mut self, packet: Incoming<'_>, duration: i64) -> Result<(), Error> {
-        self.stats.packets_late += 1;
+        self.counter.stats.packets_late += 1;
         let ends = packet.time + duration;
         let just_missed = self.position.as_ref().is_some_and(|p| p.time == ends);
         if self.config.mode != Mode::Whole && self.concealing && just_missed {
@@ -56,27 +56,22 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             time < heard_to && self.position.as_ref().is_some_and(|p| p.time == time)
         }) {
             let (time, packet) = packet;
-            self.scratch.clear();
-            if self
-                .decoder
-                .decode(&packet.data, &mut self.scratch)
-                .is_err()
-            {
-                self.scratch.clear();
-                let samples = usize::try_from(packet.duration / self.scale).unwrap_or(0);
+            let (sequence, duration) = (packet.sequence, packet.duration);
+            if !self.decode_taken(packet) {
+                let samples = usize::try_from(duration / self.scale).unwrap_or(0);
                 self.decoder.conceal(samples, &mut self.scratch)?;
             }
-            at = time + packet.duration;
+            at = time + duration;
             self.position = Some(Position {
                 time: at,
-                sequence: packet.sequence + 1,
+                sequence: sequence + 1,
             });
             if at > heard_to {
                 let skip = (heard_to - time + self.scale - 1) / self.scale;
                 let skip = usize::try_from(skip).unwrap_or(0);
                 rest.extend_from_slice(&self.scratch[skip * channels..]);
             } else {
-                self.stats.packets_late += 1;
+                self.counter.stats.packets_late += 1;
             }
         }
         if at > heard_to {
