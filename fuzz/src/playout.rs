@@ -93,6 +93,7 @@ pub fn settings(bytes: &mut Bytes<'_>) -> PlayoutConfig {
         max_delay_ms: 1000,
         late_per_mille: u16::from(more),
         max_buffer_ms: (least + 20).max(u32::from(waits >> 4) * 100),
+        restart_ms: [5000, 200][usize::from(more >> 7)],
     }
 }
 
@@ -275,19 +276,22 @@ impl<D: Decode<f32>> Run<D> {
         {
             return;
         }
-        let left = self.time.saturating_sub(self.played_to) / i64::from(MEDIA_RATE / 50);
-        if left > 100 {
-            return;
-        }
         let piece = (self.config.rate / 50) as usize;
-        for _ in 0..left.max(0) + 2 * BESIDES_MS / 20 {
-            if self.playout.is_finished() {
-                return;
-            }
-            self.now_us += 20_000;
+        let (mut before, mut waited_ms) = (self.played_to, 0);
+        while !self.playout.is_finished() {
+            self.now_us = self.now_us.saturating_add(20_000);
             self.pull(piece);
+            if self.time.saturating_sub(self.played_to) > 100 * i64::from(MEDIA_RATE / 50) {
+                return; // It ends, but not soon.
+            }
+            waited_ms = if self.played_to == before {
+                waited_ms + 20
+            } else {
+                0
+            };
+            before = self.played_to;
+            assert!(waited_ms < i64::from(self.config.max_buffer_ms) + BESIDES_MS);
         }
-        assert!(self.playout.is_finished());
     }
 }
 

@@ -108,6 +108,10 @@ impl Decode<f32> for Stub {
         Ok(samples)
     }
 
+    fn reset(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn fec_samples(&self, next: &[u8]) -> usize {
         if read(next).0 & FEC == 0 {
             return 0;

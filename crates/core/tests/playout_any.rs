@@ -1,7 +1,11 @@
 //! Playout's invariant with scenarios drawn at random, without libFuzzer's slow instruments.
 
 #[path = "../../../fuzz/src/lib.rs"]
-#[allow(unreachable_pub, dead_code, reason = "the fuzz targets are a crate of their own")]
+#[allow(
+    unreachable_pub,
+    dead_code,
+    reason = "the fuzz targets are a crate of their own"
+)]
 mod invariants;
 
 use invariants::playout::check;
@@ -20,7 +24,12 @@ impl Random {
     /// Bytes of which the small are more frequent, as they are the ones that do more.
     fn scenario(&mut self, bytes: &mut Vec<u8>) {
         bytes.clear();
-        let length = 4 + self.next() % if self.next() % 8 == 0 { 200 } else { 40 };
+        let length = 4 + self.next()
+            % if self.next().is_multiple_of(8) {
+                200
+            } else {
+                40
+            };
         for _ in 0..length {
             let drawn = self.next();
             let masks = [0xff, 0xff, 0x7f, 0x1f];

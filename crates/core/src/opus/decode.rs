@@ -33,6 +33,12 @@ pub trait Decode<T> {
     /// [`Error::Packet`] when it is no packet; nothing is appended then.
     fn decode(&mut self, packet: &[u8], out: &mut Vec<T>) -> Result<usize, Error>;
 
+    /// See [`Decoder::reset`].
+    ///
+    /// # Errors
+    /// [`Error::Codec`] should libopus refuse.
+    fn reset(&mut self) -> Result<(), Error>;
+
     /// See [`Decoder::fec_samples`].
     fn fec_samples(&self, next: &[u8]) -> usize;
 
@@ -91,6 +97,10 @@ impl<T: Sample> Decode<T> for Decoder {
 
     fn decode(&mut self, packet: &[u8], out: &mut Vec<T>) -> Result<usize, Error> {
         self.decode(packet, out)
+    }
+
+    fn reset(&mut self) -> Result<(), Error> {
+        self.reset()
     }
 
     fn fec_samples(&self, next: &[u8]) -> usize {
