@@ -16,8 +16,10 @@ from itertools import pairwise
 from opuscule.codec import EncoderSettings, StreamEncoder, packet_duration
 from opuscule.containers.detect import detect_file
 from opuscule.containers.opening import open_packets
+from opuscule.containers.pcm import default_mix, mix, to_int16
 from opuscule.errors import FormatError, InvalidPacketError, UnsupportedFormatError
 from opuscule.files import check_input
+from opuscule.measure.codec import sentence
 from opuscule.measure.playout.capture import is_capture, read_capture
 from opuscule.measure.playout.rtp import (
     MAX_CALL_S,
@@ -33,7 +35,15 @@ from opuscule.packets import Gap, GapKind, Packet, StreamFormat
 from opuscule.playout import StreamDecoder
 from opuscule.transcode import MAX_CHANNELS, open_audio
 
-__all__ = ["Call", "Sent", "call_of_audio", "call_of_capture", "clean_decode", "has_capture"]
+__all__ = [
+    "Call",
+    "Sent",
+    "call_of_audio",
+    "call_of_capture",
+    "clean_decode",
+    "has_capture",
+    "read_reference",
+]
 
 _PAUSE_MS = 150
 """What was sent so long after a row of a trace is in a pause of its, and not of its fate."""
@@ -85,11 +95,14 @@ class Call:
 # A trace and a file of audio
 
 
-def call_of_audio(trace: Trace, path: str | os.PathLike[str], settings: EncoderSettings) -> Call:
+def call_of_audio(
+    trace: Trace, path: str | os.PathLike[str] | None, settings: EncoderSettings
+) -> Call:
     """Send an audio file over a network as it was.
 
-    A file of Opus packets is sent as it is, everything else is encoded first. A packet has the fate
-    of the last row that was sent before the packet's end: one of 60 ms that of its third 20 ms.
+    A file of Opus packets is sent as it is, everything else is encoded first. None stands for the
+    sentence that comes with the package, over and over. A packet has the fate of the last row that
+    was sent before the packet's end: one of 60 ms that of its third 20 ms.
     The call ends where the file or the trace does.
 
     Raises:
@@ -123,9 +136,13 @@ def _until(packets: Iterable[Packet], limit: int) -> Iterator[Packet]:
 
 
 def _packets(
-    path: str | os.PathLike[str], settings: EncoderSettings
+    path: str | os.PathLike[str] | None, settings: EncoderSettings
 ) -> tuple[StreamFormat, Iterator[Packet], list[str]]:
     """The format, the packets as they are asked for, and what is to be said."""
+    if path is None:
+        spoken = sentence()
+        encoder = StreamEncoder(spoken.rate, spoken.channels, preset=settings)
+        return encoder.format, _repeated(spoken.pcm.tobytes(), encoder), []
     if detect_file(check_input(path)).may_hold_opus:
         with contextlib.suppress(UnsupportedFormatError), open_packets(path) as reader:
             if reader.format.is_single:
@@ -152,6 +169,11 @@ def _from_file(path: str | os.PathLike[str]) -> Iterator[Packet]:
             else:
                 yield Packet(sequence, item.time_samples, item.duration_samples, item.data)
                 sequence += 1
+
+
+def _repeated(pcm: bytes, encoder: StreamEncoder) -> Iterator[Packet]:
+    while True:
+        yield from encoder.push(pcm)
 
 
 def _encoded(path: str | os.PathLike[str], encoder: StreamEncoder) -> Iterator[Packet]:
@@ -291,4 +313,23 @@ def clean_decode(call: Call) -> bytes:
                 pcm += piece
     for piece in decoder.finish(known[-1].end_samples, known[-1].sequence + 1):
         pcm += piece
+    return bytes(pcm)
+
+
+def read_reference(path: str | os.PathLike[str], channels: int) -> bytes:
+    """What was said, as :func:`clean_decode` gives it, from an audio file.
+
+    Raises:
+        FormatError: it cannot be read; see :func:`opuscule.transcode.open_audio`.
+    """
+    pcm = bytearray()
+    with open_audio(path, rate=48_000) as audio:
+        outputs = default_mix(audio.channels, channels)
+        for block in audio:
+            samples = to_int16(block, audio.sample_format)
+            pcm += mix(samples, audio.channels, outputs) if outputs else samples
+            if len(pcm) > 2 * channels * 48_000 * MAX_CALL_S:
+                raise UnsupportedFormatError(f"{path} is longer than {MAX_CALL_S} s; cut it")
+    if not pcm:
+        raise FormatError(f"{path} has no samples to compare with")
     return bytes(pcm)
