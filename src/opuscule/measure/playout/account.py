@@ -73,11 +73,10 @@ def of_the_stream(spans: Sequence[PlayedSpan]) -> tuple[int, int]:
 def shares_of(spans: Sequence[PlayedSpan]) -> dict[str, float]:
     """How much of what was played, from the first span of data to the last, was made from what."""
     first, stop = of_the_stream(spans)
-    total = sum(span.samples for span in spans[first:stop])
-    shares: dict[str, float] = {}
+    samples: dict[str, int] = {}
     for span in spans[first:stop]:
-        shares[name_of(span)] = shares.get(name_of(span), 0.0) + span.samples / total
-    return shares
+        samples[name_of(span)] = samples.get(name_of(span), 0) + span.samples
+    return {name: count / sum(samples.values()) for name, count in samples.items()}
 
 
 def track_of(spans: Sequence[PlayedSpan]) -> list[tuple[float, float, int]]:

@@ -85,7 +85,7 @@ def play_call(
     channels = call.format.channels
     is_whole = reference is not None or all(s.packet.data for s in call.sent)
     clean = clean_decode(call) if reference is None else reference
-    end_ms = max(call.duration_ms, call.arrivals[-1][0])
+    end_ms = max([call.duration_ms, *(at_ms for at_ms, _ in call.arrivals[-1:])])
     simulated = simulate(call.arrivals, call.format, end_ms, **arguments)
     spans = simulated.spans
     first, stop = of_the_stream(spans)

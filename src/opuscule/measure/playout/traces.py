@@ -195,7 +195,7 @@ def _from_times(rows: Iterator[Row]) -> Trace:
         if sent_ms is None:
             raise FormatError(f"line {row[0]}: send is empty; each row was sent at some time")
         found.append((sent_ms, _milliseconds(row, "arrival")))
-    return _trace(found, [])
+    return _trace(found, [], is_one_clock=True)
 
 
 def _from_numbers(rows: Iterator[Row], ssrc: int | None, payload_type: int | None) -> Trace:
@@ -215,7 +215,7 @@ def _from_numbers(rows: Iterator[Row], ssrc: int | None, payload_type: int | Non
     notes, chosen = chosen_stream(streams, ssrc, payload_type)
     numbered, more = ordered(number(chosen))
     found = [(packet.time_samples / 48, packet.arrival_ms) for packet in numbered]
-    return _trace(found, [*notes, *more])
+    return _trace(found, [*notes, *more], is_one_clock=False)
 
 
 def chosen_stream(
@@ -255,14 +255,16 @@ def _some(texts: Iterable[str]) -> str:
     return "; ".join(listed[:5]) + more
 
 
-def _trace(found: list[tuple[float, float | None]], notes: list[str]) -> Trace:
+def _trace(
+    found: list[tuple[float, float | None]], notes: list[str], *, is_one_clock: bool
+) -> Trace:
     transits = [arrival - sent for sent, arrival in found if arrival is not None]
     if not transits:
         raise FormatError("there is no packet in it that arrived")
     found.sort(key=lambda row: row[0])
     first_ms, least_ms = found[0][0], min(transits)
     shift_ms = 0.0
-    if not 0 <= least_ms <= _CLOCKS_DIFFER_MS:
+    if not is_one_clock or not 0 <= least_ms <= _CLOCKS_DIFFER_MS:
         shift_ms = least_ms
         notes = [*notes, "the clocks of sending and arrival differ: the fastest packet counts as 0"]
     fates = tuple(
