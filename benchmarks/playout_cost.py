@@ -3,17 +3,17 @@
 What is compared is the engine: ``crates/core/examples/playout_loop.rs`` decodes a minute of
 packets and plays the same packets, in one process, in turns, and its process's CPU clock is read;
 48 kHz, mono, pulls of 20 ms that each hold one packet's decode. "In Python" is the same through the
-package, one ``decode`` against one ``push`` and one ``pull``. Mending is played from the public traces, and
-what it costs above the same packets on a perfect network is given in percent of a core for one
-stream. Pulls are timed one by one on this thread's CPU clock, on all public traces. Memory is what
-the process grows by, for a thousand buffers in which 400 ms wait, without what a thousand decoders
-take. It needs ``../shared/neteq``.
+package, one ``decode`` against one ``push`` and one ``pull``. Mending is played from the public
+traces, and what it costs above the same packets on a perfect network is given in percent of a core
+for one stream. Pulls are timed one by one on this thread's CPU clock, on all public traces. Memory
+is what the process grows by, for a thousand buffers in which 400 ms wait, without what a thousand
+decoders take. It needs ``../shared/neteq``.
 """
 
 import struct
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -201,7 +201,7 @@ def main() -> None:
         print(f"skipped: {'no cargo or no Linux' if path is None else NETEQ}")
         return
     parts = [wanted.only] if wanted.only else PARTS
-    ways = {
+    ways: dict[str, Callable[[], Iterator[Result]]] = {
         "pull": partial(pulls, path, wanted.rounds),
         "python": partial(in_python, wanted.rounds),
         "mending": partial(mending, path, wanted.rounds),
