@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::MEDIA_RATE;
-use crate::opus::{Decoder, Dred, Error, Sample};
+use crate::opus::{Decode, Dred, Error};
 
 /// What a sample was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,10 +53,10 @@ const DRED_COMPLEXITY: u8 = 5;
 /// A packet that lies after the gap: its media time and its bytes.
 pub type Later<'a> = (i64, &'a [u8]);
 
-/// Fills gaps for one decoder.
-pub struct Concealer {
+/// Fills gaps for one decoder; `R` holds a packet's deep redundancy.
+pub struct Concealer<R = Dred> {
     /// Made when first needed: most recordings miss nothing, and it is as large as a decoder.
-    dred: Option<Dred>,
+    dred: Option<R>,
     uses_dred: bool,
     /// Media time of the packet whose redundancy `dred` holds now.
     parsed: Option<i64>,
@@ -67,7 +67,7 @@ pub struct Concealer {
     carried: usize,
 }
 
-impl Concealer {
+impl<R> Concealer<R> {
     /// For a decoder of this complexity.
     #[must_use]
     pub fn new(complexity: u8) -> Self {
@@ -119,9 +119,9 @@ impl Concealer {
     /// # Errors
     /// [`Error::Argument`] when the gap is longer than [`MAX_GAP_S`], [`Error::Packet`] when one of
     /// `following` that could be of use is no packet; nothing is changed then.
-    pub fn fill_lost<T: Sample>(
+    pub fn fill_lost<T: Copy + Default, D: Decode<T, Dred = R>>(
         &mut self,
-        decoder: &mut Decoder,
+        decoder: &mut D,
         missing: usize,
         following: &[&[u8]],
         out: &mut Vec<T>,
@@ -165,9 +165,9 @@ impl Concealer {
     ///
     /// # Errors
     /// [`Error::Codec`] should libopus refuse.
-    pub fn fill<'a, T: Sample>(
+    pub fn fill<'a, T: Copy + Default, D: Decode<T, Dred = R>>(
         &mut self,
-        decoder: &mut Decoder,
+        decoder: &mut D,
         missing: Missing,
         at: i64,
         gap: usize,
@@ -202,7 +202,7 @@ impl Concealer {
             && let Some(offset) = self.find_dred(decoder, at, whole, later)?
         {
             let dred = self.dred.as_ref().ok_or_else(no_dred)?;
-            dred.decode(decoder, offset, whole, out)?;
+            decoder.decode_dred(dred, offset, whole, out)?;
             return Ok((whole, Origin::Dred));
         }
         if self.plc_samples >= (decoder.rate() / 1000 * MAX_PLC_MS) as usize {
@@ -217,9 +217,9 @@ impl Concealer {
         Ok((whole, origin))
     }
 
-    fn fill_fec<T: Sample>(
+    fn fill_fec<T, D: Decode<T, Dred = R>>(
         &mut self,
-        decoder: &mut Decoder,
+        decoder: &mut D,
         next: &[u8],
         gap: usize,
         out: &mut Vec<T>,
@@ -233,9 +233,9 @@ impl Concealer {
     }
 
     /// The offset at which a later packet's redundancy covers `samples` from media time `at`.
-    fn find_dred<'a>(
+    fn find_dred<'a, T, D: Decode<T, Dred = R>>(
         &mut self,
-        decoder: &Decoder,
+        decoder: &D,
         at: i64,
         samples: usize,
         later: impl Iterator<Item = Later<'a>>,
@@ -253,9 +253,9 @@ impl Concealer {
             if reach.is_none() || (reach >= Some(offset) && self.parsed != Some(time)) {
                 let dred = match &mut self.dred {
                     Some(dred) => dred,
-                    none => none.insert(Dred::new(decoder.rate())?),
+                    none => none.insert(decoder.new_dred()?),
                 };
-                reach = Some(dred.parse(packet));
+                reach = Some(decoder.parse_dred(dred, packet));
                 self.parsed = Some(time);
                 self.reach.insert(time, reach.unwrap_or(0));
             }
@@ -268,8 +268,8 @@ impl Concealer {
 }
 
 /// Gives packets behind a gap their media times, as far as redundancy can reach back to it.
-fn place<'a>(
-    decoder: &Decoder,
+fn place<'a, T, D: Decode<T>>(
+    decoder: &D,
     following: &[&'a [u8]],
     first: usize,
 ) -> Result<Vec<Later<'a>>, Error> {
@@ -295,7 +295,11 @@ fn no_dred() -> Error {
     Error::Codec("no DRED decoder at this complexity".into())
 }
 
-fn silence<T: Sample>(decoder: &Decoder, samples: usize, out: &mut Vec<T>) -> (usize, Origin) {
+fn silence<T: Copy + Default, D: Decode<T>>(
+    decoder: &D,
+    samples: usize,
+    out: &mut Vec<T>,
+) -> (usize, Origin) {
     out.resize(out.len() + samples * decoder.channels(), T::default());
     (samples, Origin::Silence)
 }

@@ -8,7 +8,7 @@ use super::stretch::Unit;
 use super::{Incoming, Mode, PlayoutConfig, Pushed, media_us};
 use crate::MEDIA_RATE;
 use crate::conceal::{Concealer, Origin};
-use crate::opus::{Decoder, Error, Sample};
+use crate::opus::{Decode, Decoder, Error, Sample};
 
 /// A stream whose first packet lies within this much of its beginning lost what came before; one
 /// that begins later was joined under way.
@@ -30,11 +30,11 @@ pub(super) struct Position {
 }
 
 /// One stream's playout.
-pub struct Playout<T> {
+pub struct Playout<T: Sample, D: Decode<T> = Decoder> {
     pub(super) config: PlayoutConfig,
     pub(super) scale: i64,
-    pub(super) decoder: Decoder,
-    pub(super) concealer: Concealer,
+    pub(super) decoder: D,
+    pub(super) concealer: Concealer<D::Dred>,
     pub(super) buffer: Buffer,
     pub(super) delay: Delay,
     pub(super) adapter: Adapter,
@@ -60,6 +60,16 @@ impl<T: Sample + Unit> Playout<T> {
     pub fn new(config: PlayoutConfig) -> Result<Self, Error> {
         let mut decoder = Decoder::new(config.rate, config.channels, config.complexity)?;
         decoder.set_gain_q8(config.gain_q8)?;
+        Self::with_decoder(config, decoder)
+    }
+}
+
+impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
+    /// With a decoder of the rate and the channels of `config`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when the beginning is out of range.
+    pub fn with_decoder(config: PlayoutConfig, decoder: D) -> Result<Self, Error> {
         if let Some((time, sequence)) = config.begin {
             check_position(time, sequence)?;
         }

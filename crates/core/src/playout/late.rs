@@ -5,7 +5,7 @@ use super::stretch::{Unit, crossfade};
 use super::{Incoming, Mode};
 use crate::MEDIA_RATE;
 use crate::conceal::{Missing, Origin};
-use crate::opus::{Error, Sample};
+use crate::opus::{Decode, Error, Sample};
 
 /// Lateness that adaptive playout makes up for by leaving out what came too late. More would be
 /// missed, and is waited for: speech is better late than never.
@@ -14,7 +14,7 @@ const LEFT_OUT_MS: i64 = 200;
 /// Made-up sound fades into what it stood for over this time.
 const FADE_MS: u32 = 5;
 
-impl<T: Sample + Unit> Playout<T> {
+impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// A packet whose time has been played, all of it: the ear cannot have it any more.
     pub(super) fn take_late(&mut self, packet: Incoming<'_>, duration: i64) -> Result<(), Error> {
         self.stats.packets_late += 1;

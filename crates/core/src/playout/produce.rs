@@ -6,12 +6,12 @@ use super::buffer::Waiting;
 use super::engine::{Playout, Position};
 use super::stretch::Unit;
 use crate::conceal::{MAX_PLC_MS, Missing, Origin};
-use crate::opus::{Error, Sample};
+use crate::opus::{Decode, Error, Sample};
 
 /// Concealment put in while nothing is at hand, before silence takes over.
 const UNDERRUN_PLC_MS: u32 = 60;
 
-impl<T: Sample + Unit> Playout<T> {
+impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// Decodes or fills the next piece; false when there is nothing but silence.
     pub(super) fn produce(&mut self, now_us: i64) -> Result<bool, Error> {
         if self.position.is_none() {
