@@ -18,6 +18,7 @@ __all__ = [
     "Missing",
     "Mode",
     "Origin",
+    "Pace",
     "PlayedSpan",
     "Playout",
     "PlayoutStats",
@@ -83,6 +84,9 @@ class PlayoutStats:
     """Times that concealment began (WebRTC's ``concealmentEvents``)."""
     jitter_ms: float
     """Interarrival jitter, RFC 3550 §6.4.1."""
+    drift_ppm: float
+    """How much faster the sender's clock goes than that of whoever pulls, in parts in a million, as
+    it is followed; 0 where nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,16 @@ class PlayedSpan:
     """Why they are not from their own packet; None where they are, and where nothing is known."""
     media_samples: int | None = None
     """The media time that they stand for, in 48 kHz samples, where that is another: stretched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a stream is played against the clock of whoever pulls: what streams in step share."""
+
+    rate: float
+    """Media time in a unit of that clock's time, less one: 0.0001 is 100 parts in a million."""
+    phase: float
+    """Where the next sample lies between two of the stream's, 0 up to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +228,22 @@ class Playout:
     def stats(self) -> PlayoutStats:
         """Counts so far."""
         counts = self._native.stats()
-        jitter_ms = counts.pop("jitter_ms")
-        return PlayoutStats(**{k: int(v) for k, v in counts.items()}, jitter_ms=jitter_ms)
+        jitter_ms, drift_ppm = counts.pop("jitter_ms"), counts.pop("drift_ppm")
+        whole = {name: int(count) for name, count in counts.items()}
+        return PlayoutStats(**whole, jitter_ms=jitter_ms, drift_ppm=drift_ppm)
+
+    @property
+    def pace(self) -> Pace:
+        """How it is played against the clock of whoever pulls."""
+        return Pace(*self._native.pace())
+
+    def keep_pace(self, pace: Pace) -> None:
+        """Play at another stream's pace from the next pull on, whatever this one's packets say.
+
+        Raises:
+            InvalidArgumentError: its rate is beyond a hundredth, or its phase not from 0 up to 1.
+        """
+        self._native.keep_pace(pace.rate, pace.phase)
 
     def take_log(self) -> list[PlayedSpan]:
         """Return what was played since the last call, at most the newest 4096 spans."""

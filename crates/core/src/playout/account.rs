@@ -41,6 +41,9 @@ pub struct Stats {
     pub concealment_events: u64,
     /// Interarrival jitter (RFC 3550 §6.4.1), in microseconds.
     pub jitter_us: f64,
+    /// How much faster the sender's clock goes than the card's, as it is followed: media time in a
+    /// unit of the card's, less one; 0 where nothing is followed.
+    pub drift: f64,
 }
 
 impl Stats {
@@ -143,6 +146,13 @@ impl<T: Unit> Pending<T> {
         }
         let from = self.samples.len() - samples * self.channels;
         self.samples.split_off(from).into()
+    }
+
+    /// Copies the next samples, as many as there are of so many, and leaves them where they are.
+    pub(super) fn peek(&self, out: &mut Vec<T>, samples: usize) {
+        let values = (samples * self.channels).min(self.samples.len());
+        out.clear();
+        out.extend(self.samples.range(..values));
     }
 
     /// Media time of the next sample, where it has one.

@@ -4,6 +4,7 @@ use super::account::{Pending, Span, Stats};
 use super::adapt::Adapter;
 use super::buffer::{Buffer, Waiting};
 use super::delay::Delay;
+use super::follow::Clocks;
 use super::stretch::Unit;
 use super::{Incoming, Mode, PlayoutConfig, Pushed, media_us};
 use crate::MEDIA_RATE;
@@ -38,6 +39,7 @@ pub struct Playout<T: Sample, D: Decode<T> = Decoder> {
     pub(super) buffer: Buffer,
     pub(super) delay: Delay,
     pub(super) adapter: Adapter,
+    pub(super) clocks: Clocks<T>,
     /// One channel of what waits, to look for joins in.
     pub(super) mix: Vec<f32>,
     pub(super) pending: Pending<T>,
@@ -79,6 +81,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             pending: Pending::new(decoder.channels(), scale),
             delay: Delay::new(f64::from(config.late_per_mille) / 1000.0),
             adapter: Adapter::default(),
+            clocks: Clocks::new(decoder.channels()),
             mix: Vec::new(),
             buffer: Buffer::default(),
             scratch: Vec::new(),
@@ -106,6 +109,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         let samples = self.decoder.packet_samples(packet.data)?;
         let duration = samples as i64 * self.scale;
         self.delay.observe(packet.time, now_us);
+        self.clocks.observe_packet(packet.time, now_us);
         // In part it may still be heard, unless all is to be played from its packet's beginning.
         let heard = match self.config.mode {
             Mode::Whole => packet.time,
@@ -168,26 +172,39 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// # Errors
     /// [`Error::Codec`] should libopus refuse.
     pub fn pull(&mut self, out: &mut [T], now_us: i64) -> Result<(), Error> {
+        let samples = out.len() / self.decoder.channels();
+        self.adapt(samples, now_us)?;
+        self.observe_pull(samples, now_us);
+        self.play(out, now_us)
+    }
+
+    /// Fills `out` as it was decoded, and says of each span what it is.
+    pub(super) fn hand_out(
+        &mut self,
+        out: &mut [T],
+        now_us: i64,
+        mut each: impl FnMut(&mut Self, Span),
+    ) -> Result<(), Error> {
         let channels = self.decoder.channels();
-        self.adapt(out.len() / channels, now_us)?;
         let mut done = 0;
         while done < out.len() {
             if let Some(span) = self.pending.pop(&mut out[done..]) {
                 done += span.samples * channels;
-                self.record(span);
+                each(self, span);
             } else if !self.produce(now_us)? {
                 let rest = (out.len() - done) / channels;
                 out[done..].fill(T::default());
                 if self.position.is_some() && !self.is_finished() {
                     self.put_in += rest as i64 * self.scale;
                 }
-                self.record(Span {
+                let silence = Span {
                     origin: Origin::Silence,
                     missing: None,
                     time: None,
                     samples: rest,
                     media: None,
-                });
+                };
+                each(self, silence);
                 break;
             }
         }
@@ -199,6 +216,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     pub fn stats(&self) -> Stats {
         Stats {
             jitter_us: self.delay.jitter_us(),
+            drift: self.pace().rate,
             ..self.stats
         }
     }
@@ -208,7 +226,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         std::mem::take(&mut self.log)
     }
 
-    fn record(&mut self, span: Span) {
+    pub(super) fn record(&mut self, span: Span) {
         self.stats.count(&span);
         if let Some(last) = self.log.last_mut() {
             let end = last.time.map(|t| t + last.samples as i64 * self.scale);

@@ -11,14 +11,18 @@ mod account;
 mod adapt;
 mod buffer;
 mod delay;
+mod drift;
 mod engine;
+mod follow;
 mod late;
 mod lengths;
 mod produce;
+mod resample;
 mod stretch;
 
 pub use account::{Span, Stats};
 pub use engine::Playout;
+pub use follow::Pace;
 pub use stretch::Unit;
 
 /// What is done about packets that are late.
