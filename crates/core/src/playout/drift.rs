@@ -52,7 +52,7 @@ const STEP_US: f64 = 100_000.0;
 type Point = (f64, f64);
 
 /// What arrivals and pulls say about the clocks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Drift {
     began_us: Option<i64>,
     /// Least lateness of packets and of pulls in this window, in microseconds.
@@ -84,6 +84,25 @@ struct Line {
 }
 
 impl Drift {
+    pub(super) fn new() -> Self {
+        Self {
+            began_us: None,
+            packets_us: None,
+            pulls_us: None,
+            pulled: 0,
+            // Nothing is allocated while sound is played.
+            points: VecDeque::with_capacity(MOST_POINTS),
+            strayed: false,
+            slopes: Vec::with_capacity(MOST_POINTS * (MOST_POINTS - 1) / 2),
+            offsets: Vec::with_capacity(MOST_POINTS),
+            believed: 0.0,
+            bringing_back: false,
+            anchor_us: None,
+            followed_us: 0.0,
+            rate: 0.0,
+        }
+    }
+
     /// A packet's transit time by both clocks.
     pub(super) fn observe_packet(&mut self, transit_us: i64) {
         let least = self.packets_us.map_or(transit_us, |us| us.min(transit_us));

@@ -31,10 +31,10 @@ pub(super) struct Clocks<T> {
 impl<T: Unit> Clocks<T> {
     pub(super) fn new(channels: usize) -> Self {
         Self {
-            drift: Drift::default(),
+            drift: Drift::new(),
             resampler: Resampler::new(channels),
-            straight: Vec::new(),
-            after: Vec::new(),
+            straight: Vec::with_capacity((CHUNK + 1) * channels),
+            after: Vec::with_capacity((HALF + 1) * channels),
             given: None,
         }
     }
@@ -126,30 +126,41 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             false => step.consumed,
         };
         let mut last = None;
-        self.hand_out(&mut straight[..plain * channels], now_us, |this, span| {
-            last = Some(span);
-            this.record(span);
-        })?;
+        self.hand_out(
+            &mut straight[..plain * channels],
+            now_us,
+            |this, span, awaited| {
+                last = Some((span, awaited));
+                this.record(span, awaited);
+            },
+        )?;
         if step.consumed > samples {
             // The last two, or one of which is there only once, are played as one.
             let mut joined = None;
-            self.hand_out(&mut straight[plain * channels..], now_us, |this, span| {
-                joined = Some(this.with(joined, span));
-            })?;
+            let mut missed = false;
+            self.hand_out(
+                &mut straight[plain * channels..],
+                now_us,
+                |this, span, awaited| {
+                    joined = Some(this.with(joined, span));
+                    missed |= awaited;
+                },
+            )?;
             if let Some(span) = joined {
-                self.record(Span { samples: 1, ..span });
+                self.record(Span { samples: 1, ..span }, missed);
             }
-            self.stats.removed += 1;
+            self.counter.stats.removed += 1;
         } else if step.consumed < samples {
-            if let Some(span) = last {
-                self.record(Span {
+            if let Some((span, awaited)) = last {
+                let again = Span {
                     time: span.time.map(|time| time + self.media_of(&span)),
                     media: span.time.map(|_| 0),
                     samples: 1,
                     ..span
-                });
+                };
+                self.record(again, awaited);
             }
-            self.stats.inserted += 1;
+            self.counter.stats.inserted += 1;
         }
         while self.pending.len() <= HALF && self.buffer.len() > 0 {
             if !self.produce(now_us)? {

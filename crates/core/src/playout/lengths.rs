@@ -45,8 +45,8 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         {
             self.adapter.joined(wish, &join);
             let joined = match wish.longer {
-                true => &mut self.stats.inserted,
-                false => &mut self.stats.removed,
+                true => &mut self.counter.stats.inserted,
+                false => &mut self.counter.stats.removed,
             };
             *joined += join.period as u64;
         }

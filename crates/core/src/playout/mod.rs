@@ -18,11 +18,13 @@ mod late;
 mod lengths;
 mod produce;
 mod resample;
+mod stats;
 mod stretch;
 
-pub use account::{Span, Stats};
+pub use account::Span;
 pub use engine::Playout;
 pub use follow::Pace;
+pub use stats::{Stats, Waits};
 pub use stretch::Unit;
 
 /// What is done about packets that are late.

@@ -57,10 +57,12 @@ impl Step {
 
 impl Resampler {
     pub(super) fn new(channels: usize) -> Self {
+        let mut sound = Vec::with_capacity((HALF + CHUNK + 1 + HALF + 1) * channels);
+        sound.resize(HALF * channels, 0.0);
         Self {
             channels,
             phase: 0.0,
-            sound: vec![0.0; HALF * channels],
+            sound,
         }
     }
 
