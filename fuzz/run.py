@@ -32,7 +32,7 @@ RUST = {
     "ogg": 3000,
     "tags": 600,
 }
-PYTHON = ("frame", "stamped")
+PYTHON = ("frame", "stamped", "capture", "trace")
 
 SANITIZER = "-Zsanitizer=address"
 FLAGS = (
