@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::MEDIA_RATE;
-use crate::opus::{Decoder, Dred, Error, Sample};
+use crate::opus::{Decode, Dred, Error};
 
 /// What a sample was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +40,13 @@ pub enum Missing {
 /// Concealment fades out by itself; after this long, plain silence is as good and costs nothing.
 pub const MAX_PLC_MS: u32 = 500;
 
+/// So long concealment stays as loud as it began; then libopus fades it, within 200 ms. Sooner, as
+/// libopus does it by itself, is heard more: most gaps have speech on both sides.
+const SUSTAINED_MS: u32 = 160;
+
+/// A gap is concealed from both its sides when so much of it is left.
+const BRIDGED_MS: u32 = 80;
+
 /// The longest gap that is filled in one call; more would be memory spent on silence.
 pub const MAX_GAP_S: u32 = 60;
 
@@ -53,10 +60,10 @@ const DRED_COMPLEXITY: u8 = 5;
 /// A packet that lies after the gap: its media time and its bytes.
 pub type Later<'a> = (i64, &'a [u8]);
 
-/// Fills gaps for one decoder.
-pub struct Concealer {
+/// Fills gaps for one decoder; `R` holds a packet's deep redundancy.
+pub struct Concealer<R = Dred> {
     /// Made when first needed: most recordings miss nothing, and it is as large as a decoder.
-    dred: Option<Dred>,
+    dred: Option<R>,
     uses_dred: bool,
     /// Media time of the packet whose redundancy `dred` holds now.
     parsed: Option<i64>,
@@ -67,7 +74,7 @@ pub struct Concealer {
     carried: usize,
 }
 
-impl Concealer {
+impl<R> Concealer<R> {
     /// For a decoder of this complexity.
     #[must_use]
     pub fn new(complexity: u8) -> Self {
@@ -119,9 +126,9 @@ impl Concealer {
     /// # Errors
     /// [`Error::Argument`] when the gap is longer than [`MAX_GAP_S`], [`Error::Packet`] when one of
     /// `following` that could be of use is no packet; nothing is changed then.
-    pub fn fill_lost<T: Sample>(
+    pub fn fill_lost<T: Copy + Default, D: Decode<T, Dred = R>>(
         &mut self,
-        decoder: &mut Decoder,
+        decoder: &mut D,
         missing: usize,
         following: &[&[u8]],
         out: &mut Vec<T>,
@@ -165,9 +172,9 @@ impl Concealer {
     ///
     /// # Errors
     /// [`Error::Codec`] should libopus refuse.
-    pub fn fill<'a, T: Sample>(
+    pub fn fill<'a, T: Copy + Default, D: Decode<T, Dred = R>>(
         &mut self,
-        decoder: &mut Decoder,
+        decoder: &mut D,
         missing: Missing,
         at: i64,
         gap: usize,
@@ -178,6 +185,7 @@ impl Concealer {
         let piece = (decoder.rate() / 1000 * PIECE_MS) as usize;
         let mut room = gap.min(piece);
         let end = at + gap as i64 * i64::from(MEDIA_RATE / decoder.rate());
+        let mut bridged = None;
         // FEC is of the frame that ends where its packet begins, and of no other.
         if missing == Missing::Lost
             && let Some((time, next)) = later.clone().next()
@@ -189,6 +197,7 @@ impl Concealer {
             }
             // FEC covers whole frames only: leave exactly its frame for it.
             room = room.min(gap - fec);
+            bridged = Some(next).filter(|_| fec == 0 && self.bridges(decoder, gap));
         }
         let whole = room - room % unit;
         if whole == 0 {
@@ -202,24 +211,62 @@ impl Concealer {
             && let Some(offset) = self.find_dred(decoder, at, whole, later)?
         {
             let dred = self.dred.as_ref().ok_or_else(no_dred)?;
-            dred.decode(decoder, offset, whole, out)?;
+            decoder.decode_dred(dred, offset, whole, out)?;
             return Ok((whole, Origin::Dred));
         }
         if self.plc_samples >= (decoder.rate() / 1000 * MAX_PLC_MS) as usize {
             return Ok(silence(decoder, whole, out));
         }
+        if let Some(next) = bridged {
+            decoder.conceal_towards(gap, next, out)?;
+            self.plc_samples += gap;
+            return Ok((gap, Origin::Plc));
+        }
+        if missing == Missing::Lost {
+            self.conceal(decoder, whole, out)?;
+            return Ok((whole, Origin::Plc));
+        }
         decoder.conceal(whole, out)?;
         self.plc_samples += whole;
-        let origin = match missing {
-            Missing::Lost => Origin::Plc,
-            Missing::Unsent | Missing::Jump => Origin::Silence,
-        };
-        Ok((whole, origin))
+        Ok((whole, Origin::Silence))
     }
 
-    fn fill_fec<T: Sample>(
+    /// Whether what is left of a gap is concealed from both sides: it is short, and what came before
+    /// it has not faded.
+    fn bridges<T, D: Decode<T, Dred = R>>(&self, decoder: &D, gap: usize) -> bool {
+        let per_ms = (decoder.rate() / 1000) as usize;
+        gap.is_multiple_of(10 * per_ms)
+            && gap <= BRIDGED_MS as usize * per_ms
+            && self.plc_samples < SUSTAINED_MS as usize * per_ms
+    }
+
+    /// Conceals `samples` per channel from what came before, appending to `out`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when they are no multiple of 2.5 ms from 2.5 to 120 ms.
+    pub fn conceal<T, D: Decode<T, Dred = R>>(
         &mut self,
-        decoder: &mut Decoder,
+        decoder: &mut D,
+        samples: usize,
+        out: &mut Vec<T>,
+    ) -> Result<(), Error> {
+        let per_ms = (decoder.rate() / 1000) as usize;
+        let mut done = 0;
+        while done < samples {
+            if self.plc_samples < SUSTAINED_MS as usize * per_ms {
+                decoder.sustain();
+            }
+            let piece = (samples - done).min(10 * per_ms);
+            decoder.conceal(piece, out)?;
+            self.plc_samples += piece;
+            done += piece;
+        }
+        Ok(())
+    }
+
+    fn fill_fec<T, D: Decode<T, Dred = R>>(
+        &mut self,
+        decoder: &mut D,
         next: &[u8],
         gap: usize,
         out: &mut Vec<T>,
@@ -233,9 +280,9 @@ impl Concealer {
     }
 
     /// The offset at which a later packet's redundancy covers `samples` from media time `at`.
-    fn find_dred<'a>(
+    fn find_dred<'a, T, D: Decode<T, Dred = R>>(
         &mut self,
-        decoder: &Decoder,
+        decoder: &D,
         at: i64,
         samples: usize,
         later: impl Iterator<Item = Later<'a>>,
@@ -253,9 +300,9 @@ impl Concealer {
             if reach.is_none() || (reach >= Some(offset) && self.parsed != Some(time)) {
                 let dred = match &mut self.dred {
                     Some(dred) => dred,
-                    none => none.insert(Dred::new(decoder.rate())?),
+                    none => none.insert(decoder.new_dred()?),
                 };
-                reach = Some(dred.parse(packet));
+                reach = Some(decoder.parse_dred(dred, packet));
                 self.parsed = Some(time);
                 self.reach.insert(time, reach.unwrap_or(0));
             }
@@ -268,8 +315,8 @@ impl Concealer {
 }
 
 /// Gives packets behind a gap their media times, as far as redundancy can reach back to it.
-fn place<'a>(
-    decoder: &Decoder,
+fn place<'a, T, D: Decode<T>>(
+    decoder: &D,
     following: &[&'a [u8]],
     first: usize,
 ) -> Result<Vec<Later<'a>>, Error> {
@@ -295,7 +342,11 @@ fn no_dred() -> Error {
     Error::Codec("no DRED decoder at this complexity".into())
 }
 
-fn silence<T: Sample>(decoder: &Decoder, samples: usize, out: &mut Vec<T>) -> (usize, Origin) {
+fn silence<T: Copy + Default, D: Decode<T>>(
+    decoder: &D,
+    samples: usize,
+    out: &mut Vec<T>,
+) -> (usize, Origin) {
     out.resize(out.len() + samples * decoder.channels(), T::default());
     (samples, Origin::Silence)
 }

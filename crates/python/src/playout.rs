@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use opuscule_core::conceal::{Missing, Origin};
-use opuscule_core::playout::{Incoming, Mode, Playout, PlayoutConfig, Pushed, Stats};
+use opuscule_core::playout::{Incoming, Mode, Playout, PlayoutConfig, Pushed, Stats, Waits};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -34,6 +34,36 @@ fn missing_name(missing: Missing) -> &'static str {
         Missing::Unsent => "unsent",
         Missing::Jump => "jump",
     }
+}
+
+/// The counts, by the names that they have in Python.
+fn counts(stats: &Stats) -> [(&'static str, u64); 24] {
+    [
+        ("played_samples", stats.played),
+        ("received_samples", stats.received),
+        ("fec_samples", stats.fec),
+        ("dred_samples", stats.dred),
+        ("plc_samples", stats.plc),
+        ("stretched_samples", stats.stretched),
+        ("silence_samples", stats.silence),
+        ("removed_samples", stats.removed),
+        ("inserted_samples", stats.inserted),
+        ("concealed_samples", stats.concealed),
+        ("silent_concealed_samples", stats.silent_concealed),
+        ("concealment_events", stats.concealment_events),
+        ("interruptions", stats.interruptions),
+        ("interruption_samples", stats.interruption_samples),
+        ("packets_received", stats.packets_received),
+        ("packets_late", stats.packets_late),
+        ("packets_duplicate", stats.packets_duplicate),
+        ("packets_overflow", stats.packets_overflow),
+        ("packets_stray", stats.packets_stray),
+        ("packets_lost", stats.packets_lost),
+        ("fec_packets_received", stats.fec_packets_received),
+        ("fec_packets_discarded", stats.fec_packets_discarded),
+        ("restarts", stats.restarts),
+        ("jitter_buffer_emitted_count", stats.emitted),
+    ]
 }
 
 /// Origin, media time, samples, why they are missing.
@@ -178,45 +208,36 @@ impl PyPlayout {
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let Stats {
-            played,
-            received,
-            fec,
-            dred,
-            plc,
-            stretched,
-            removed,
-            inserted,
-            silence,
-            packets_received,
-            packets_late,
-            packets_duplicate,
-            packets_overflow,
-            packets_lost,
-            concealment_events,
-            jitter_us,
-        } = errors::enter(&self.inner)?.stats();
+        let playout = errors::enter(&self.inner)?;
+        let stats = playout.stats();
         let dict = PyDict::new(py);
-        for (name, value) in [
-            ("played_samples", played),
-            ("received_samples", received),
-            ("fec_samples", fec),
-            ("dred_samples", dred),
-            ("plc_samples", plc),
-            ("stretched_samples", stretched),
-            ("removed_samples", removed),
-            ("inserted_samples", inserted),
-            ("silence_samples", silence),
-            ("packets_received", packets_received),
-            ("packets_late", packets_late),
-            ("packets_duplicate", packets_duplicate),
-            ("packets_overflow", packets_overflow),
-            ("packets_lost", packets_lost),
-            ("concealment_events", concealment_events),
-        ] {
+        for (name, value) in counts(&stats) {
             dict.set_item(name, value)?;
         }
-        dict.set_item("jitter_ms", jitter_us / 1000.0)?;
+        for (name, sum_us) in [
+            ("jitter_buffer_delay_s", stats.delay_us),
+            ("jitter_buffer_target_delay_s", stats.target_delay_us),
+            ("jitter_buffer_minimum_delay_s", stats.minimum_delay_us),
+        ] {
+            dict.set_item(name, sum_us as f64 / 1e6)?;
+        }
+        let Waits {
+            mean_us,
+            median_us,
+            min_us,
+            max_us,
+        } = stats.waiting;
+        for (name, time_us) in [
+            ("mean_waiting_time_ms", mean_us),
+            ("median_waiting_time_ms", median_us),
+            ("min_waiting_time_ms", min_us),
+            ("max_waiting_time_ms", max_us),
+            ("preferred_buffer_size_ms", stats.preferred_us),
+        ] {
+            dict.set_item(name, time_us as f64 / 1000.0)?;
+        }
+        dict.set_item("current_buffer_size_ms", playout.buffered_ms())?;
+        dict.set_item("jitter_ms", stats.jitter_us / 1000.0)?;
         Ok(dict)
     }
 

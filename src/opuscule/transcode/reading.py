@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 
 from opuscule.containers.bare import BarePcm
 from opuscule.containers.detect import FileFormat, detect, detect_file
@@ -90,8 +89,7 @@ class OpusReader(PcmReader):
         """What the samples so far were made from."""
         now = self._decoder.stats if self._decoder else None
         parts = [part for part in (self._done, now) if part]
-        names = [field.name for field in fields(PlayoutStats)]
-        return PlayoutStats(**{n: sum(getattr(part, n) for part in parts) for n in names})
+        return PlayoutStats.joined(parts)
 
     def _decode(self, first: PacketReader) -> Iterator[bytes]:
         for link in itertools.chain([first], self._links):

@@ -1,6 +1,7 @@
 //! Safe encoder, decoder and deep redundancy over libopus.
 
 mod combinations;
+mod decode;
 mod decoder;
 mod dred;
 mod encoder;
@@ -10,6 +11,7 @@ mod layout;
 mod raw;
 mod settings;
 
+pub use decode::Decode;
 pub use decoder::Decoder;
 pub use dred::Dred;
 pub use encoder::{Encoder, MAX_ENCODED_BYTES};

@@ -1,62 +1,9 @@
-//! What was played, sample by sample, and what became of each packet.
+//! What was played, sample by sample: decoded audio that waits, with what it was made from.
 
 use std::collections::VecDeque;
 
 use super::stretch::{Join, Unit, crossfade};
 use crate::conceal::{Missing, Origin};
-
-/// Counts of one stream, since its beginning.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Stats {
-    /// Samples per channel handed out, at the output rate:
-    /// received + FEC + DRED + PLC + stretched + silence, always.
-    pub played: u64,
-    /// Played samples decoded from their own packet.
-    pub received: u64,
-    /// Played samples rebuilt from in-band FEC.
-    pub fec: u64,
-    /// Played samples rebuilt from deep redundancy.
-    pub dred: u64,
-    /// Played samples concealed.
-    pub plc: u64,
-    /// Played samples that were joined from others to shorten or lengthen the sound.
-    pub stretched: u64,
-    /// Samples left out by joins (WebRTC's `removedSamplesForAcceleration`).
-    pub removed: u64,
-    /// Samples put in by joins (WebRTC's `insertedSamplesForDeceleration`).
-    pub inserted: u64,
-    /// Played samples of silence: before the stream, in pauses, when nothing had come, after it.
-    pub silence: u64,
-    /// Packets taken.
-    pub packets_received: u64,
-    /// Packets that came when their time had been played.
-    pub packets_late: u64,
-    /// Packets that were there already.
-    pub packets_duplicate: u64,
-    /// Packets given up because the buffer was full.
-    pub packets_overflow: u64,
-    /// Packets whose turn came and that were not there.
-    pub packets_lost: u64,
-    /// Times that concealment began.
-    pub concealment_events: u64,
-    /// Interarrival jitter (RFC 3550 §6.4.1), in microseconds.
-    pub jitter_us: f64,
-}
-
-impl Stats {
-    pub(super) fn count(&mut self, span: &Span) {
-        let samples = span.samples as u64;
-        self.played += samples;
-        *match span.origin {
-            _ if span.media.is_some() => &mut self.stretched,
-            Origin::Received => &mut self.received,
-            Origin::Fec => &mut self.fec,
-            Origin::Dred => &mut self.dred,
-            Origin::Plc => &mut self.plc,
-            Origin::Silence => &mut self.silence,
-        } += samples;
-    }
-}
 
 /// Consecutive played samples of one origin, and of one cause where they stand for what is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +24,8 @@ pub struct Span {
 pub(super) struct Pending<T> {
     samples: VecDeque<T>,
     spans: VecDeque<Span>,
+    /// When the packet of each span came; of those that have none nothing.
+    arrivals_us: VecDeque<Option<i64>>,
     channels: usize,
     scale: i64,
 }
@@ -86,6 +35,7 @@ impl<T: Unit> Pending<T> {
         Self {
             samples: VecDeque::new(),
             spans: VecDeque::new(),
+            arrivals_us: VecDeque::new(),
             channels,
             scale,
         }
@@ -95,15 +45,17 @@ impl<T: Unit> Pending<T> {
         self.samples.len() / self.channels
     }
 
-    pub(super) fn push(&mut self, span: Span, pcm: &[T]) {
+    pub(super) fn push(&mut self, span: Span, pcm: &[T], arrival_us: Option<i64>) {
         if span.samples > 0 {
             self.samples.extend(pcm);
             self.spans.push_back(span);
+            self.arrivals_us.push_back(arrival_us);
         }
     }
 
-    /// Moves what fits into `out`; returns the span moved, of one origin, or `None` when empty.
-    pub(super) fn pop(&mut self, out: &mut [T]) -> Option<Span> {
+    /// Moves what fits into `out`; returns the span moved, of one origin, and when its packet came,
+    /// or `None` when empty.
+    pub(super) fn pop(&mut self, out: &mut [T]) -> Option<(Span, Option<i64>)> {
         let span = self.spans.front_mut()?;
         let samples = span.samples.min(out.len() / self.channels);
         for (place, sample) in out
@@ -112,19 +64,21 @@ impl<T: Unit> Pending<T> {
         {
             *place = sample;
         }
+        let arrival_us = self.arrivals_us.front().copied().flatten();
         let mut moved = Span { samples, ..*span };
         moved.media = span
             .media
             .map(|media| media * samples as i64 / span.samples as i64);
         if samples == span.samples {
             self.spans.pop_front();
+            self.arrivals_us.pop_front();
         } else {
             span.samples -= samples;
             let media = moved.media.unwrap_or(samples as i64 * self.scale);
             span.time = span.time.map(|time| time + media);
             span.media = span.media.map(|all| all - media);
         }
-        Some(moved)
+        Some((moved, arrival_us))
     }
 
     /// Takes what was made up for no media time and waits last, at most so many samples.
@@ -139,6 +93,7 @@ impl<T: Unit> Pending<T> {
             span.samples -= taken;
             if span.samples == 0 {
                 self.spans.pop_back();
+                self.arrivals_us.pop_back();
             }
         }
         let from = self.samples.len() - samples * self.channels;
@@ -211,8 +166,10 @@ impl<T: Unit> Pending<T> {
             media: Some(end - begin),
             ..*first
         };
-        self.spans.drain(before..after);
-        self.spans.insert(before, span);
+        // Drained from behind the first, so that the first one's arrival stays.
+        self.spans.drain(before + 1..after);
+        self.arrivals_us.drain(before + 1..after);
+        self.spans[before] = span;
         true
     }
 
@@ -244,6 +201,8 @@ impl<T: Unit> Pending<T> {
                         ..span
                     },
                 );
+                let arrival_us = self.arrivals_us[index];
+                self.arrivals_us.insert(index + 1, arrival_us);
                 return index + 1;
             }
             passed += span.samples;

@@ -1,14 +1,18 @@
 //! The engine's face: packets taken and bounded, samples handed out and accounted for.
 
-use super::account::{Pending, Span, Stats};
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use super::account::{Pending, Span};
 use super::adapt::Adapter;
 use super::buffer::{Buffer, Waiting};
 use super::delay::Delay;
+use super::stats::{Counter, Stats};
 use super::stretch::Unit;
 use super::{Incoming, Mode, PlayoutConfig, Pushed, media_us};
 use crate::MEDIA_RATE;
-use crate::conceal::{Concealer, Origin};
-use crate::opus::{Decoder, Error, Sample};
+use crate::conceal::{Concealer, Missing, Origin};
+use crate::opus::{Decode, Decoder, Error, Sample};
 
 /// A stream whose first packet lies within this much of its beginning lost what came before; one
 /// that begins later was joined under way.
@@ -17,11 +21,21 @@ const JOINED_MS: u32 = 1000;
 /// The shortest packet that there is, 2.5 ms, in 48 kHz samples (RFC 6716 §2.1.4).
 const SHORTEST_PACKET: i64 = 120;
 
+/// The longest packet that is taken, as long as a datagram: padding could make it any length.
+const MAX_PACKET_BYTES: usize = 65_535;
+
+/// The most that waits for each millisecond of `max_buffer_ms`: frames of 2.5 ms, each as long as
+/// any may be (RFC 6716 §3.4, rule R2).
+const MAX_BYTES_PER_MS: usize = 1275 * 2 / 5;
+
 /// Media times and sequence numbers from here on are nobody's: 5,900 years of audio.
 const FURTHEST: i64 = 1 << 53;
 
+/// The longest packet that says nothing but that a pause goes on (DTX; RFC 7587 §3.1.3).
+const DTX_BYTES: usize = 2;
+
 /// Spans kept for the log; a listener that wants more takes them more often.
-const MAX_LOG_SPANS: usize = 4096;
+const MAX_LOG_SPANS: usize = 2048;
 
 /// Where playing stands.
 pub(super) struct Position {
@@ -30,11 +44,11 @@ pub(super) struct Position {
 }
 
 /// One stream's playout.
-pub struct Playout<T> {
+pub struct Playout<T: Sample, D: Decode<T> = Decoder> {
     pub(super) config: PlayoutConfig,
     pub(super) scale: i64,
-    pub(super) decoder: Decoder,
-    pub(super) concealer: Concealer,
+    pub(super) decoder: D,
+    pub(super) concealer: Concealer<D::Dred>,
     pub(super) buffer: Buffer,
     pub(super) delay: Delay,
     pub(super) adapter: Adapter,
@@ -50,8 +64,16 @@ pub struct Playout<T> {
     /// Samples of concealment since nothing was at hand.
     pub(super) underrun_samples: usize,
     pub(super) concealing: bool,
-    pub(super) stats: Stats,
-    log: Vec<Span>,
+    /// The sender has stopped for a pause: its last packet said so.
+    pub(super) pausing: bool,
+    /// When the packet came that was decoded last.
+    arrival_us: i64,
+    /// The time of the last pull.
+    now_us: i64,
+    /// The next packet's FEC has been played.
+    pub(super) fec_used: bool,
+    pub(super) counter: Counter,
+    log: VecDeque<Span>,
 }
 
 impl<T: Sample + Unit> Playout<T> {
@@ -60,6 +82,16 @@ impl<T: Sample + Unit> Playout<T> {
     pub fn new(config: PlayoutConfig) -> Result<Self, Error> {
         let mut decoder = Decoder::new(config.rate, config.channels, config.complexity)?;
         decoder.set_gain_q8(config.gain_q8)?;
+        Self::with_decoder(config, decoder)
+    }
+}
+
+impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
+    /// With a decoder of the rate and the channels of `config`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when the beginning is out of range.
+    pub fn with_decoder(config: PlayoutConfig, decoder: D) -> Result<Self, Error> {
         if let Some((time, sequence)) = config.begin {
             check_position(time, sequence)?;
         }
@@ -78,8 +110,12 @@ impl<T: Sample + Unit> Playout<T> {
             put_in: 0,
             underrun_samples: 0,
             concealing: false,
-            stats: Stats::default(),
-            log: Vec::new(),
+            pausing: false,
+            arrival_us: 0,
+            now_us: 0,
+            fec_used: false,
+            counter: Counter::new(config.rate),
+            log: VecDeque::new(),
             decoder,
             scale,
             config,
@@ -93,6 +129,12 @@ impl<T: Sample + Unit> Playout<T> {
     /// media time or sequence number are not from 0 up to 2^53.
     pub fn push(&mut self, packet: Incoming<'_>, now_us: i64) -> Result<Pushed, Error> {
         check_position(packet.time, packet.sequence)?;
+        if packet.data.len() > MAX_PACKET_BYTES {
+            return Err(Error::Packet(format!(
+                "the packet has {} bytes; at most {MAX_PACKET_BYTES} are taken: remove its padding",
+                packet.data.len()
+            )));
+        }
         let samples = self.decoder.packet_samples(packet.data)?;
         let duration = samples as i64 * self.scale;
         self.delay.observe(packet.time, now_us);
@@ -105,17 +147,11 @@ impl<T: Sample + Unit> Playout<T> {
             self.take_late(packet, duration)?;
             return Ok(Pushed::Late);
         }
-        let waiting = Waiting {
-            sequence: packet.sequence,
-            duration,
-            jump: packet.jump,
-            data: packet.data.to_vec(),
-        };
-        if !self.buffer.insert(packet.time, waiting) {
-            self.stats.packets_duplicate += 1;
+        if !self.buffer.insert(&packet, duration, now_us) {
+            self.counter.stats.packets_duplicate += 1;
             return Ok(Pushed::Duplicate);
         }
-        self.stats.packets_received += 1;
+        self.counter.stats.packets_received += 1;
         self.first_arrival_us.get_or_insert(now_us);
         self.give_up_oldest();
         Ok(Pushed::Kept)
@@ -159,25 +195,32 @@ impl<T: Sample + Unit> Playout<T> {
     /// [`Error::Codec`] should libopus refuse.
     pub fn pull(&mut self, out: &mut [T], now_us: i64) -> Result<(), Error> {
         let channels = self.decoder.channels();
+        self.now_us = now_us;
         self.adapt(out.len() / channels, now_us)?;
         let mut done = 0;
         while done < out.len() {
-            if let Some(span) = self.pending.pop(&mut out[done..]) {
+            if let Some((span, arrival_us)) = self.pending.pop(&mut out[done..]) {
                 done += span.samples * channels;
-                self.record(span);
+                self.record(span, false);
+                if let Some(arrival_us) = arrival_us {
+                    self.count_emitted(span.samples, now_us.saturating_sub(arrival_us));
+                }
             } else if !self.produce(now_us)? {
                 let rest = (out.len() - done) / channels;
                 out[done..].fill(T::default());
-                if self.position.is_some() && !self.is_finished() {
+                let awaited = self.position.is_some() && !self.is_finished();
+                if awaited {
                     self.put_in += rest as i64 * self.scale;
                 }
-                self.record(Span {
+                let missing = (awaited && self.pausing).then_some(Missing::Unsent);
+                let silence = Span {
                     origin: Origin::Silence,
-                    missing: None,
+                    missing,
                     time: None,
                     samples: rest,
                     media: None,
-                });
+                };
+                self.record(silence, awaited && missing.is_none());
                 break;
             }
         }
@@ -188,19 +231,53 @@ impl<T: Sample + Unit> Playout<T> {
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
+            waiting: self.counter.waits(),
+            preferred_us: self.target_us(),
             jitter_us: self.delay.jitter_us(),
-            ..self.stats
+            ..self.counter.stats
         }
     }
 
-    /// Takes the log of what was played since the last call, the newest 4096 spans of it.
+    /// Takes the log of what was played since the last call, the newest 2048 spans of it.
     pub fn take_log(&mut self) -> Vec<Span> {
-        std::mem::take(&mut self.log)
+        // The log keeps its memory: a pull allocates none.
+        self.log.drain(..).collect()
     }
 
-    fn record(&mut self, span: Span) {
-        self.stats.count(&span);
-        if let Some(last) = self.log.last_mut() {
+    /// Decodes a packet that was taken from the buffer into `scratch`, and says whether it was one.
+    pub(super) fn decode_taken(&mut self, packet: Waiting) -> bool {
+        let has_fec = self.decoder.fec_samples(&packet.data) > 0;
+        self.scratch.clear();
+        let decoded = self.decoder.decode(&packet.data, &mut self.scratch);
+        if has_fec && decoded.is_ok() {
+            let stats = &mut self.counter.stats;
+            stats.fec_packets_received += 1;
+            stats.fec_packets_discarded += u64::from(!self.fec_used);
+        }
+        self.fec_used = false;
+        self.pausing = packet.data.len() <= DTX_BYTES;
+        self.arrival_us = packet.arrival_us;
+        let wait_us = self.now_us.saturating_sub(packet.arrival_us);
+        self.counter.waited(wait_us);
+        self.buffer.recycle(packet);
+        decoded.is_ok()
+    }
+
+    /// Hands decoded audio on, to be pulled.
+    pub(super) fn queue(&mut self, span: Span, samples: Range<usize>) {
+        let arrival_us = (span.origin == Origin::Received).then_some(self.arrival_us);
+        self.pending.push(span, &self.scratch[samples], arrival_us);
+    }
+
+    fn count_emitted(&mut self, samples: usize, wait_us: i64) {
+        let least_us = self.delay.target_us();
+        let target_us = self.target_us();
+        self.counter.emitted(samples, wait_us, target_us, least_us);
+    }
+
+    fn record(&mut self, span: Span, awaited: bool) {
+        self.counter.played(&span, awaited);
+        if let Some(last) = self.log.back_mut() {
             let end = last.time.map(|t| t + last.samples as i64 * self.scale);
             let alike = last.origin == span.origin && last.missing == span.missing;
             if alike && end == span.time && last.media.is_none() && span.media.is_none() {
@@ -209,27 +286,33 @@ impl<T: Sample + Unit> Playout<T> {
             }
         }
         if self.log.len() == MAX_LOG_SPANS {
-            self.log.remove(0);
+            self.log.pop_front();
         }
-        self.log.push(span);
+        self.log.push_back(span);
     }
 
     fn give_up_oldest(&mut self) {
         let most = i64::from(self.config.max_buffer_ms * (MEDIA_RATE / 1000));
         // By number as well: packets that overlap would make any number fit in the time.
         let count = usize::try_from(most / SHORTEST_PACKET).unwrap_or(usize::MAX);
-        while self.buffer.len() > 1 && (self.buffer.span() > most || self.buffer.len() > count) {
+        let bytes = self.config.max_buffer_ms as usize * MAX_BYTES_PER_MS;
+        let fits = |buffer: &Buffer| {
+            buffer.span() <= most && buffer.len() <= count && buffer.bytes() <= bytes
+        };
+        while self.buffer.len() > 1 && !fits(&self.buffer) {
             let start = self.start();
             let given_up = self.buffer.pop_first();
             let (Some((_, given_up)), Some(start)) = (given_up, start) else {
                 return;
             };
-            self.stats.packets_overflow += 1;
+            self.counter.stats.packets_overflow += 1;
             // The position follows: concealing what was given up would not make room.
             let position = self.position.get_or_insert(start);
             let lost = (given_up.sequence - position.sequence).max(0);
-            self.stats.packets_lost += lost.cast_unsigned();
-            position.sequence = position.sequence.max(given_up.sequence + 1);
+            let after = given_up.sequence + 1;
+            self.buffer.recycle(given_up);
+            self.counter.stats.packets_lost += lost.cast_unsigned();
+            position.sequence = position.sequence.max(after);
             if let Some((time, _)) = self.buffer.first() {
                 position.time = position.time.max(time);
             }

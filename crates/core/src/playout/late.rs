@@ -5,7 +5,7 @@ use super::stretch::{Unit, crossfade};
 use super::{Incoming, Mode};
 use crate::MEDIA_RATE;
 use crate::conceal::{Missing, Origin};
-use crate::opus::{Error, Sample};
+use crate::opus::{Decode, Error, Sample};
 
 /// Lateness that adaptive playout makes up for by leaving out what came too late. More would be
 /// missed, and is waited for: speech is better late than never.
@@ -14,10 +14,10 @@ const LEFT_OUT_MS: i64 = 200;
 /// Made-up sound fades into what it stood for over this time.
 const FADE_MS: u32 = 5;
 
-impl<T: Sample + Unit> Playout<T> {
+impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// A packet whose time has been played, all of it: the ear cannot have it any more.
     pub(super) fn take_late(&mut self, packet: Incoming<'_>, duration: i64) -> Result<(), Error> {
-        self.stats.packets_late += 1;
+        self.counter.stats.packets_late += 1;
         let ends = packet.time + duration;
         let just_missed = self.position.as_ref().is_some_and(|p| p.time == ends);
         if self.config.mode != Mode::Whole && self.concealing && just_missed {
@@ -51,35 +51,35 @@ impl<T: Sample + Unit> Playout<T> {
         let unheard = (made_up.len() / channels) as i64 * self.scale;
         let heard_to = time.unwrap_or(0) + self.put_in - unheard;
         self.put_in = 0;
-        let (mut at, mut rest) = (heard_to, Vec::new());
+        let (mut at, mut rest, mut sound) = (heard_to, Vec::new(), true);
         while let Some(packet) = self.buffer.pop_first_if(|time, _| {
             time < heard_to && self.position.as_ref().is_some_and(|p| p.time == time)
         }) {
             let (time, packet) = packet;
-            self.scratch.clear();
-            if self
-                .decoder
-                .decode(&packet.data, &mut self.scratch)
-                .is_err()
-            {
-                self.scratch.clear();
-                let samples = usize::try_from(packet.duration / self.scale).unwrap_or(0);
+            let (sequence, duration) = (packet.sequence, packet.duration);
+            sound = self.decode_taken(packet);
+            if !sound {
+                self.counter.stats.packets_lost += 1;
+                let samples = usize::try_from(duration / self.scale).unwrap_or(0);
                 self.decoder.conceal(samples, &mut self.scratch)?;
             }
-            at = time + packet.duration;
+            at = time + duration;
             self.position = Some(Position {
                 time: at,
-                sequence: packet.sequence + 1,
+                sequence: sequence + 1,
             });
             if at > heard_to {
                 let skip = (heard_to - time + self.scale - 1) / self.scale;
                 let skip = usize::try_from(skip).unwrap_or(0);
                 rest.extend_from_slice(&self.scratch[skip * channels..]);
             } else {
-                self.stats.packets_late += 1;
+                self.counter.stats.packets_late += u64::from(sound);
             }
         }
-        if at > heard_to {
+        if at > heard_to && !sound {
+            self.scratch = rest;
+            self.keep(Origin::Plc, Some(Missing::Lost), heard_to, heard_to);
+        } else if at > heard_to {
             self.on_decoded();
             self.fade_in(&made_up, &mut rest);
             self.scratch = rest;

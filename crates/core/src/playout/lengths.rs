@@ -3,12 +3,12 @@
 use super::engine::Playout;
 use super::stretch::{MAX_JOIN_MS, Unit, find_join};
 use super::{Mode, media_us};
-use crate::opus::{Error, Sample};
+use crate::opus::{Decode, Error, Sample};
 
 /// Sound decoded ahead of its time, so that there is a choice of joins.
 const AHEAD_MS: usize = MAX_JOIN_MS + 10;
 
-impl<T: Sample + Unit> Playout<T> {
+impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// The delay aimed at, in microseconds.
     pub(super) fn target_us(&self) -> i64 {
         let least = i64::from(self.config.target_delay_ms) * 1000;
@@ -45,8 +45,8 @@ impl<T: Sample + Unit> Playout<T> {
         {
             self.adapter.joined(wish, &join);
             let joined = match wish.longer {
-                true => &mut self.stats.inserted,
-                false => &mut self.stats.removed,
+                true => &mut self.counter.stats.inserted,
+                false => &mut self.counter.stats.removed,
             };
             *joined += join.period as u64;
         }

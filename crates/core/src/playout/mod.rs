@@ -15,10 +15,12 @@ mod engine;
 mod late;
 mod lengths;
 mod produce;
+mod stats;
 mod stretch;
 
-pub use account::{Span, Stats};
+pub use account::Span;
 pub use engine::Playout;
+pub use stats::{Stats, Waits};
 pub use stretch::Unit;
 
 /// What is done about packets that are late.

@@ -6,12 +6,12 @@ use super::buffer::Waiting;
 use super::engine::{Playout, Position};
 use super::stretch::Unit;
 use crate::conceal::{MAX_PLC_MS, Missing, Origin};
-use crate::opus::{Error, Sample};
+use crate::opus::{Decode, Error, Sample};
 
 /// Concealment put in while nothing is at hand, before silence takes over.
 const UNDERRUN_PLC_MS: u32 = 60;
 
-impl<T: Sample + Unit> Playout<T> {
+impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// Decodes or fills the next piece; false when there is nothing but silence.
     pub(super) fn produce(&mut self, now_us: i64) -> Result<bool, Error> {
         if self.position.is_none() {
@@ -28,8 +28,10 @@ impl<T: Sample + Unit> Playout<T> {
         match (next, &self.end) {
             (Some((at, ..)), _) if at < time && !self.is_of_use(time) => {
                 // It overlaps one that was played: a sender's fault, and no reason to play twice.
-                self.buffer.pop_first();
-                self.stats.packets_late += 1;
+                if let Some((_, packet)) = self.buffer.pop_first() {
+                    self.buffer.recycle(packet);
+                }
+                self.counter.stats.packets_late += 1;
                 Ok(true)
             }
             (Some((at, ..)), _) if at <= time => self.decode_first(),
@@ -45,7 +47,7 @@ impl<T: Sample + Unit> Playout<T> {
             (None, Some(end)) => {
                 // The last packets were lost; they count once, whatever the pieces filled.
                 let lost = (end.sequence - sequence).max(0);
-                self.stats.packets_lost += lost.cast_unsigned();
+                self.counter.stats.packets_lost += lost.cast_unsigned();
                 let end = end.time;
                 self.position = Some(Position {
                     time,
@@ -67,29 +69,22 @@ impl<T: Sample + Unit> Playout<T> {
         let Some((time, packet)) = self.buffer.pop_first() else {
             return Ok(false);
         };
-        self.scratch.clear();
-        if self
-            .decoder
-            .decode(&packet.data, &mut self.scratch)
-            .is_err()
-        {
+        let (sequence, duration) = (packet.sequence, packet.duration);
+        if !self.decode_taken(packet) {
             // Its table of contents was sound and its body is not: conceal it like a lost one.
-            let samples = packet.duration / self.scale;
+            let samples = duration / self.scale;
             let before = self.position.as_ref().map_or(0, |p| p.sequence);
-            let lost = packet.sequence + 1 - before;
-            self.stats.packets_lost += u64::try_from(lost).unwrap_or(0).max(1);
-            return self.conceal_samples(time, samples, packet.sequence + 1);
+            let lost = sequence + 1 - before;
+            self.counter.stats.packets_lost += u64::try_from(lost).unwrap_or(0).max(1);
+            return self.conceal_samples(time, samples, sequence + 1);
         }
-        let position = self.position.get_or_insert(Position {
-            time,
-            sequence: packet.sequence,
-        });
+        let position = self.position.get_or_insert(Position { time, sequence });
         let from = position.time;
-        let lost = packet.sequence - position.sequence;
-        self.stats.packets_lost += u64::try_from(lost).unwrap_or(0);
+        let lost = sequence - position.sequence;
+        self.counter.stats.packets_lost += u64::try_from(lost).unwrap_or(0);
         *position = Position {
-            time: time + packet.duration,
-            sequence: packet.sequence + 1,
+            time: time + duration,
+            sequence: sequence + 1,
         };
         self.put_in = 0;
         self.on_decoded();
@@ -115,7 +110,7 @@ impl<T: Sample + Unit> Playout<T> {
             time: time + samples as i64 * self.scale,
             sequence,
         });
-        self.start_concealing();
+        self.concealing = true;
         self.keep(Origin::Plc, Some(Missing::Lost), time, from);
         Ok(true)
     }
@@ -138,8 +133,9 @@ impl<T: Sample + Unit> Playout<T> {
                 &mut self.scratch,
             )?;
             filled = samples as i64 * self.scale;
+            self.fec_used |= origin == Origin::Fec;
             if origin != Origin::Silence {
-                self.start_concealing();
+                self.concealing = true;
             }
             self.keep(origin, Some(missing), time, time);
         }
@@ -150,7 +146,8 @@ impl<T: Sample + Unit> Playout<T> {
     }
 
     fn put_in_concealment(&mut self) -> Result<bool, Error> {
-        let piece = (self.config.rate / 50) as usize;
+        // Short pieces: the packet behind the gap may come at any moment.
+        let piece = (self.config.rate / 100) as usize;
         let most_ms = match self.config.mode {
             Mode::Whole => UNDERRUN_PLC_MS,
             Mode::Fixed | Mode::Adaptive => MAX_PLC_MS,
@@ -159,26 +156,29 @@ impl<T: Sample + Unit> Playout<T> {
             return Ok(false);
         }
         self.scratch.clear();
-        self.decoder.conceal(piece, &mut self.scratch)?;
+        if self.pausing {
+            self.decoder.conceal(piece, &mut self.scratch)?;
+        } else {
+            self.concealer
+                .conceal(&mut self.decoder, piece, &mut self.scratch)?;
+        }
         self.underrun_samples += piece;
-        self.start_concealing();
+        let (origin, missing) = if self.pausing {
+            (Origin::Silence, Some(Missing::Unsent)) // comfort noise: nothing is missing yet
+        } else {
+            self.concealing = true;
+            (Origin::Plc, None)
+        };
         self.put_in += piece as i64 * self.scale;
         let span = Span {
-            origin: Origin::Plc,
-            missing: None,
+            origin,
+            missing,
             time: None,
             samples: piece,
             media: None,
         };
-        self.pending.push(span, &self.scratch);
+        self.queue(span, 0..self.scratch.len());
         Ok(true)
-    }
-
-    fn start_concealing(&mut self) {
-        if !self.concealing {
-            self.concealing = true;
-            self.stats.concealment_events += 1;
-        }
     }
 
     /// Hands `scratch` on, without what lies before `from`, before the pre-skip or behind the end.
@@ -200,6 +200,6 @@ impl<T: Sample + Unit> Playout<T> {
             media: None,
         };
         let at = |n: i64| usize::try_from(n).unwrap_or(0) * channels;
-        self.pending.push(span, &self.scratch[at(from)..at(to)]);
+        self.queue(span, at(from)..at(to));
     }
 }

@@ -1,0 +1,123 @@
+"""The playout engine's Python face: packets pushed as they arrive, samples pulled as they play.
+
+The engine is ``crates/core/src/playout``. It reads no clock: ``now`` is monotonic seconds, passed
+in. Each played sample is accounted for by what it was made from.
+"""
+
+from typing import Literal
+
+from opuscule import _native
+from opuscule.packets import Packet, StreamFormat
+from opuscule.playout.account import PlayedSpan, PlayoutStats
+
+__all__ = ["Mode", "Playout", "Pushed"]
+
+Mode = Literal["whole", "fixed", "adaptive"]
+"""What is done about late packets: all is played, however late; or the delay stays, and what is
+later is lost; or the delay follows the network, and sound is made shorter or longer for it."""
+
+Pushed = Literal["kept", "duplicate", "late"]
+"""What became of a packet: it will be played, had come before, or its time is over."""
+
+
+class Playout:
+    """One stream on its way to an ear.
+
+    Args:
+        stream: the format that the sender announced; its gain is applied (RFC 7845 §5.1).
+        rate: output rate, an Opus rate.
+        channels: output channels, 1 or 2.
+        target_delay_ms: how long the first packet is held back, which is the jitter it bears; with
+            ``adaptive`` the least delay.
+        max_buffer_ms: the most audio that waits, 20 to 60,000; beyond it the oldest is given up.
+        complexity: of the decoder, 0 to 10; see :class:`opuscule.codec.Decoder`.
+        begin: media time in 48 kHz samples and sequence at which the stream begins: what is missing
+            after them was lost. None if that is not known: a stream whose first packet lies more
+            than a second in was joined under way, and begins with it.
+        mode: ``whole`` plays all that comes, however late, and never makes a delay smaller: for
+            answers that must not lose a word. ``fixed`` keeps the delay; what comes later is lost.
+            ``adaptive`` is for live sound, whose packets are sent as they are recorded: the delay
+            follows the network, and sound is made shorter or longer for it, in pauses before all.
+        max_delay_ms: the most that ``adaptive`` aims at.
+        late_per_mille: of a thousand packets, how many ``adaptive`` lets come too late: fewer cost
+            more delay.
+
+    Raises:
+        InvalidArgumentError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        stream: StreamFormat,
+        *,
+        rate: int = 48_000,
+        channels: int = 1,
+        target_delay_ms: int = 60,
+        max_buffer_ms: int = 10_000,
+        complexity: int = 5,
+        begin: tuple[int, int] | None = None,
+        mode: Mode = "whole",
+        max_delay_ms: int = 1000,
+        late_per_mille: int = 10,
+    ) -> None:
+        self.rate = rate
+        self.channels = channels
+        self._native = _native.Playout(
+            rate,
+            channels,
+            complexity=complexity,
+            pre_skip_samples=stream.pre_skip_samples,
+            target_delay_ms=target_delay_ms,
+            max_buffer_ms=max_buffer_ms,
+            gain_q8=stream.gain_q8,
+            begin=begin,
+            mode=mode,
+            max_delay_ms=max_delay_ms,
+            late_per_mille=late_per_mille,
+        )
+
+    def push(self, packet: Packet, now: float, *, discontinuity: bool = False) -> Pushed:
+        """Take a packet that arrived at ``now``; say what became of it.
+
+        Raises:
+            InvalidPacketError: it is no Opus packet; its time is concealed like that of a lost one.
+            InvalidArgumentError: its media time or sequence number is not from 0 up to 2**53.
+        """
+        return self._native.push(
+            packet.sequence,
+            packet.time_samples,
+            packet.data,
+            int(now * 1e6),
+            jump=discontinuity,
+        )
+
+    def pull(self, samples: int, now: float) -> bytes:
+        """Return the next ``samples`` per channel as interleaved int16, whatever has come."""
+        return self._native.pull(samples, int(now * 1e6))
+
+    def finish(self, end_samples: int, end_sequence: int) -> None:
+        """Say where the stream ends: media time, pre-skip included, and packets sent.
+
+        Raises:
+            InvalidArgumentError: one of them is not from 0 up to 2**53.
+        """
+        self._native.finish(end_samples, end_sequence)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all of a finished stream has been pulled."""
+        return self._native.finished
+
+    @property
+    def buffered_ms(self) -> int:
+        """Audio that waits."""
+        return self._native.buffered_ms
+
+    @property
+    def stats(self) -> PlayoutStats:
+        """Counts so far."""
+        return PlayoutStats(**self._native.stats())  # type: ignore[arg-type]  # ints and floats by name
+
+    def take_log(self) -> list[PlayedSpan]:
+        """Return what was played since the last call, at most the newest 2048 spans."""
+        return [PlayedSpan(*span) for span in self._native.take_log()]  # type: ignore[arg-type]  # the native side has these names only
