@@ -33,7 +33,7 @@ RUST = {
     "tags": 600,
     "playout": 300,
 }
-PYTHON = ("frame", "stamped")
+PYTHON = ("frame", "stamped", "capture", "trace")
 
 SANITIZER = "-Zsanitizer=address"
 FLAGS = (
