@@ -32,8 +32,9 @@ RUST = {
     "ogg": 3000,
     "tags": 600,
     "playout": 300,
+    "playout_real": 300,
 }
-PYTHON = ("frame", "stamped")
+PYTHON = ("frame", "stamped", "capture", "trace")
 
 SANITIZER = "-Zsanitizer=address"
 FLAGS = (

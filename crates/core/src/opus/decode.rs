@@ -54,6 +54,22 @@ pub trait Decode<T> {
     /// [`Error::Argument`] when `samples` is no multiple of 2.5 ms from 2.5 to 120 ms.
     fn conceal(&mut self, samples: usize, out: &mut Vec<T>) -> Result<usize, Error>;
 
+    /// See [`Decoder::sustain`].
+    fn sustain(&mut self) {}
+
+    /// See [`Decoder::conceal_towards`].
+    ///
+    /// # Errors
+    /// As those of [`Self::conceal`].
+    fn conceal_towards(
+        &mut self,
+        samples: usize,
+        _next: &[u8],
+        out: &mut Vec<T>,
+    ) -> Result<usize, Error> {
+        self.conceal(samples, out)
+    }
+
     /// See [`Dred::new`].
     ///
     /// # Errors
@@ -113,6 +129,19 @@ impl<T: Sample> Decode<T> for Decoder {
 
     fn conceal(&mut self, samples: usize, out: &mut Vec<T>) -> Result<usize, Error> {
         self.conceal(samples, out)
+    }
+
+    fn sustain(&mut self) {
+        self.sustain();
+    }
+
+    fn conceal_towards(
+        &mut self,
+        samples: usize,
+        next: &[u8],
+        out: &mut Vec<T>,
+    ) -> Result<usize, Error> {
+        self.conceal_towards(samples, next, out)
     }
 
     fn new_dred(&self) -> Result<Dred, Error> {

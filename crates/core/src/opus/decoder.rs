@@ -6,7 +6,7 @@ use super::raw::{self, Query, RawDecoder, Sample};
 use super::settings::{self, Value, bandwidth_word};
 use super::{Error, Layout, MAX_PACKET_MS, check_rate};
 use crate::MEDIA_RATE;
-use crate::packet::{self, Mode, Toc};
+use crate::packet::{self, Bandwidth, Mode, Toc};
 
 /// Decodes packets to PCM and fills in for those that are missing.
 ///
@@ -287,6 +287,42 @@ impl Decoder {
         self.append(samples, out, |raw, room| raw.decode(None, room, false))
     }
 
+    /// Keeps deep concealment as loud as it began, for the next 10 ms of it; without, it begins to
+    /// fade after 20.
+    pub fn sustain(&mut self) {
+        self.raw.sustain();
+    }
+
+    /// Conceals `samples` per channel up to `next`, the packet behind the gap, from both sides of
+    /// it: what describes the sound goes evenly from what was heard to what comes. `next` is to be
+    /// decoded after it. It is plain concealment where that is not possible: below complexity 5, of
+    /// several streams, of other than SILK in wideband, and for more than 80 ms.
+    ///
+    /// # Errors
+    /// As those of [`Self::conceal`].
+    pub fn conceal_towards<T: Sample>(
+        &mut self,
+        samples: usize,
+        next: &[u8],
+        out: &mut Vec<T>,
+    ) -> Result<usize, Error> {
+        self.check_missing(samples)?;
+        let frame = (self.rate / 100) as usize;
+        let behind = self.packet_samples(next).unwrap_or(0);
+        let speech = !self.after_celt[0] && next.first().is_some_and(|toc| is_wide_silk(Toc(*toc)));
+        let guided = speech
+            && samples.is_multiple_of(frame)
+            && behind.is_multiple_of(frame)
+            && self
+                .raw
+                .guide(samples / frame, frame, next, behind / frame)?;
+        let done = self.conceal(samples, out);
+        if guided {
+            self.raw.unguide();
+        }
+        done
+    }
+
     pub(super) fn check_missing(&self, samples: usize) -> Result<(), Error> {
         let unit = (self.rate / 400) as usize;
         let longest = (self.rate / 1000 * MAX_PACKET_MS) as usize;
@@ -312,6 +348,15 @@ impl Decoder {
         let written = fill(&mut self.raw, &mut out[before..]);
         out.truncate(before + written.as_ref().map_or(0, |n| n * channels));
         written
+    }
+}
+
+/// Whether SILK works at 16 kHz in such packets: alone or under CELT.
+fn is_wide_silk(toc: Toc) -> bool {
+    match toc.mode() {
+        Mode::Silk => toc.bandwidth() == Bandwidth::Wide,
+        Mode::Hybrid => true,
+        Mode::Celt => false,
     }
 }
 

@@ -12,16 +12,20 @@ mod adapt;
 mod begin;
 mod buffer;
 mod delay;
+mod drift;
 mod engine;
+mod follow;
 mod late;
 mod lengths;
 mod produce;
+mod resample;
 mod restart;
 mod stats;
 mod stretch;
 
 pub use account::Span;
 pub use engine::Playout;
+pub use follow::Pace;
 pub use stats::{Stats, Waits};
 pub use stretch::Unit;
 

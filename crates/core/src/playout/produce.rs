@@ -147,7 +147,8 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     }
 
     fn put_in_concealment(&mut self) -> Result<bool, Error> {
-        let piece = (self.config.rate / 50) as usize;
+        // Short pieces: the packet behind the gap may come at any moment.
+        let piece = (self.config.rate / 100) as usize;
         let most_ms = match self.config.mode {
             Mode::Whole => UNDERRUN_PLC_MS,
             Mode::Fixed | Mode::Adaptive => MAX_PLC_MS,
@@ -156,7 +157,12 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             return Ok(false);
         }
         self.scratch.clear();
-        self.decoder.conceal(piece, &mut self.scratch)?;
+        if self.pausing {
+            self.decoder.conceal(piece, &mut self.scratch)?;
+        } else {
+            self.concealer
+                .conceal(&mut self.decoder, piece, &mut self.scratch)?;
+        }
         self.underrun_samples += piece;
         let (origin, missing) = if self.pausing {
             (Origin::Silence, Some(Missing::Unsent)) // comfort noise: nothing is missing yet

@@ -178,8 +178,10 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         // Its clock may be another: what was learnt of the old one says nothing.
         self.delay = Delay::new(f64::from(self.config.late_per_mille) / 1000.0);
         self.adapter = Default::default();
+        self.clocks.forget();
         for (time, arrival_us) in self.buffer.arrivals() {
             self.delay.observe(time, arrival_us);
+            self.clocks.observe_packet(time, arrival_us);
         }
         let stats = &mut self.counter.stats;
         stats.restarts += 1;

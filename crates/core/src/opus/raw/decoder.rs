@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use opusic_sys as sys;
 
-use super::{Control, Memory, Query, Sample, check, enhance, length};
+use super::{Control, Memory, Query, Sample, check, deep, enhance, length};
 use crate::opus::{Error, Layout};
 
 /// Decoders of one stream as they begin, by rate and channels: to make one anew, with its weights
@@ -15,7 +15,7 @@ static FRESH: [[OnceLock<Memory>; 2]; 5] = [const { [const { OnceLock::new() }; 
 const RATES: [i32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
 
 /// The memory of a decoder that has decoded nothing.
-fn fresh(rate: i32, channels: usize) -> Result<Memory, Error> {
+pub(super) fn fresh(rate: i32, channels: usize) -> Result<Memory, Error> {
     let make = || {
         let count = length(channels);
         // SAFETY: plain value in.
@@ -38,12 +38,14 @@ fn fresh(rate: i32, channels: usize) -> Result<Memory, Error> {
 /// An `OpusDecoder` or `OpusMSDecoder`. A clone is one of its own, as the module's head explains.
 #[derive(Clone)]
 pub(in crate::opus) struct RawDecoder {
-    memory: Memory,
+    pub(super) memory: Memory,
     channels: usize,
     /// How many streams an `OpusMSDecoder` has; `None` for an `OpusDecoder`.
     streams: Option<i32>,
     /// Whether its complexity is one at which libopus enhances speech.
     enhances: bool,
+    /// Whether it is one at which libopus conceals by networks.
+    pub(super) deep: bool,
 }
 
 impl RawDecoder {
@@ -56,6 +58,7 @@ impl RawDecoder {
                 channels,
                 streams: None,
                 enhances: false,
+                deep: false,
             });
         }
         let (streams, coupled) = (layout.streams.into(), layout.coupled.into());
@@ -78,7 +81,14 @@ impl RawDecoder {
             channels,
             streams: Some(streams),
             enhances: false,
+            deep: false,
         })
+    }
+
+    /// Becomes a copy of `other`, of as many channels, in the memory that it has.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        self.memory.0.copy_from_slice(&other.memory.0);
+        (self.enhances, self.deep) = (other.enhances, other.deep);
     }
 
     /// All that libopus remembers, to compare with that of another decoder of the same layout.
@@ -130,6 +140,7 @@ impl RawDecoder {
     pub(in crate::opus) fn set(&mut self, control: Control, value: i32) -> Result<(), Error> {
         if control.0 == Control::COMPLEXITY.0 {
             self.enhances = value >= enhance::MIN_COMPLEXITY;
+            self.deep = value >= deep::MIN_COMPLEXITY;
         }
         let Some(streams) = self.streams else {
             // SAFETY: the memory holds a decoder; every `Control` takes exactly one opus_int32.

@@ -11,6 +11,7 @@
 //! within the process, and a copy is an encoder or decoder of its own.
 
 mod decoder;
+mod deep;
 mod dred;
 mod encoder;
 mod enhance;
@@ -64,6 +65,19 @@ impl Memory {
 
     fn words(&self) -> &[u128] {
         &self.0
+    }
+
+    /// The same in pieces of 32 bits.
+    fn values(&self) -> &[u32] {
+        let count = self.0.len() * (size_of::<u128>() / size_of::<u32>());
+        // SAFETY: the same bytes, aligned more than they need be; any bits are a `u32`.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), count) }
+    }
+
+    fn values_mut(&mut self) -> &mut [u32] {
+        let count = self.0.len() * (size_of::<u128>() / size_of::<u32>());
+        // SAFETY: as above, borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), count) }
     }
 }
 

@@ -1,0 +1,357 @@
+//! Deep concealment with both sides of a gap in view, and without its early fading.
+//!
+//! libopus conceals speech by a network (FARGAN) that makes sound from features, 20 numbers each
+//! 10 ms, which another network predicts from what came before the gap; DRED gives it true ones. It
+//! has no call for features from anywhere else. They are put where DRED's would be: into
+//! `LPCNetPLCState` (libopus's `dnn/lpcnet_private.h`), which lies in the decoder's memory and is
+//! found by what it holds in the beginning. From `fec` on it has no pointers, so that each part's
+//! place follows from the lengths of those before it. Where it is not found, with another version of
+//! libopus, nothing of this is done; the tests below would fail there.
+
+use std::cell::RefCell;
+use std::ffi::{c_int, c_void};
+use std::sync::OnceLock;
+
+use super::{Control, Memory, RawDecoder};
+use crate::opus::Error;
+
+/// The lowest complexity at which libopus conceals by networks.
+pub(super) const MIN_COMPLEXITY: i32 = 5;
+
+/// Numbers that describe 10 ms, and how many more libopus's analysis writes behind them.
+const FEATURES: usize = 20;
+const TOTAL_FEATURES: usize = 36;
+
+/// Samples of 10 ms at 16 kHz, at which the networks work, and what is remembered of the sound.
+const FRAME: usize = 160;
+const HEARD_FRAMES: usize = 15;
+
+// Places of the parts of LPCNetPLCState, in 32-bit words from `fec` on.
+const ARCH_BEFORE: usize = 1;
+const MOST_GIVEN: usize = 104;
+const GIVEN_READ: usize = MOST_GIVEN * FEATURES + 1;
+const GIVEN: usize = GIVEN_READ + 1;
+const GIVEN_SKIPPED: usize = GIVEN + 1;
+const HEARD: usize = GIVEN_SKIPPED + 3;
+const CONCEALING: usize = HEARD + HEARD_FRAMES * FRAME;
+const QUEUE: usize = CONCEALING + 1 + TOTAL_FEATURES;
+const QUEUED: usize = 5;
+const LOSSES: usize = QUEUE + QUEUED * FEATURES;
+const END: usize = LOSSES + 1;
+
+/// `analysis_gap`, `fec_read_pos`, `fec_fill_pos`, `fec_skip`, `analysis_pos`, `predict_pos` of one
+/// that has heard nothing; all else is zero.
+const BEGINNING: [u32; 6] = [1, 0, 0, 0, 2400, 2400];
+
+/// The most that is concealed with the other side in view: what both ends lie further apart from
+/// than this, neither knows.
+const MOST_FRAMES: usize = 8;
+
+/// Frames of 10 ms in the packet behind the gap: its first lies partly in what was made up, and what
+/// comes before the gap has to be remembered, too.
+const FRAMES_BEHIND: std::ops::RangeInclusive<usize> = 2..=6;
+
+type Features = [f32; FEATURES];
+
+unsafe extern "C" {
+    fn lpcnet_encoder_get_size() -> c_int;
+    fn lpcnet_encoder_init(state: *mut c_void) -> c_int;
+    fn lpcnet_compute_single_frame_features_float(
+        state: *mut c_void,
+        pcm: *const f32,
+        features: *mut f32,
+        arch: c_int,
+    ) -> c_int;
+}
+
+/// What looking ahead takes: one for a thread, for it is as large as a decoder.
+#[derive(Default)]
+struct Scout {
+    decoder: Option<RawDecoder>,
+    pcm: Vec<f32>,
+    analysis: Option<Memory>,
+}
+
+thread_local! {
+    static SCOUT: RefCell<Scout> = RefCell::default();
+}
+
+/// Where `fec` lies in a decoder, in 32-bit words.
+fn place() -> Option<usize> {
+    static PLACE: OnceLock<Option<usize>> = OnceLock::new();
+    *PLACE.get_or_init(|| {
+        let fresh = super::decoder::fresh(48_000, 1).ok()?;
+        let words = fresh.values();
+        let first = GIVEN_READ - 1;
+        let zero = |range: &[u32]| range.iter().all(|word| *word == 0);
+        let found = |at: &usize| {
+            let part = &words[*at..*at + END];
+            part[first..].starts_with(&BEGINNING) && zero(&part[..first]) && zero(&part[HEARD..])
+        };
+        let mut places = (2..words.len().saturating_sub(END)).filter(found);
+        places.next().filter(|_| places.next().is_none())
+    })
+}
+
+impl RawDecoder {
+    /// Deep concealment's memory, of a decoder of one stream that has it switched on.
+    fn deep(&mut self) -> Option<&mut [u32]> {
+        if !self.deep || !self.is_single() {
+            return None;
+        }
+        let at = place()?;
+        self.memory.values_mut().get_mut(at..at + END)
+    }
+
+    /// Keeps concealment as loud as it began, while this is said before each piece of it.
+    pub(in crate::opus) fn sustain(&mut self) {
+        if let Some(deep) = self.deep() {
+            deep[LOSSES] = 0;
+        }
+    }
+
+    /// Prepares the concealment of `frames` of 10 ms that the packet `next`, of `frames_behind` such
+    /// frames, follows; false where that is not possible. After the concealment comes
+    /// [`Self::unguide`].
+    pub(in crate::opus) fn guide(
+        &mut self,
+        frames: usize,
+        frame_samples: usize,
+        next: &[u8],
+        frames_behind: usize,
+    ) -> Result<bool, Error> {
+        if !(1..=MOST_FRAMES).contains(&frames) || !FRAMES_BEHIND.contains(&frames_behind) {
+            return Ok(false);
+        }
+        let Some(deep) = self.deep() else {
+            return Ok(false);
+        };
+        let concealing = deep[CONCEALING] != 0;
+        let queued = &deep[LOSSES - FEATURES..LOSSES];
+        let queued: Features = std::array::from_fn(|n| f32::from_bits(queued[n]));
+        let analysed = SCOUT.with_borrow_mut(|scout| {
+            scout.look_ahead(
+                self,
+                (frames + frames_behind) * frame_samples,
+                frames * frame_samples,
+                next,
+            )
+        })?;
+        let Some(analysed) = analysed else {
+            return Ok(false);
+        };
+        // A frame's features are of it and the one before it. The network wants those of the two
+        // frames after the one that it makes; in the beginning also those of both up to there.
+        let gap = HEARD_FRAMES - frames_behind - frames;
+        let known = gap + frames + 1;
+        let (before, from) = match concealing {
+            true => (queued, gap + 1),
+            false => (analysed[gap - 1], gap - 1),
+        };
+        let behind = analysed[known];
+        let Some(deep) = self.deep() else {
+            return Ok(false);
+        };
+        let count = known - from;
+        for n in 1..=count {
+            let share = n as f32 / count as f32;
+            let place = &mut deep[(n - 1) * FEATURES..n * FEATURES];
+            for ((word, before), behind) in place.iter_mut().zip(before).zip(behind) {
+                *word = (before + (behind - before) * share).to_bits();
+            }
+        }
+        deep[GIVEN_READ] = 0;
+        deep[GIVEN] = u32::try_from(count).unwrap_or(0);
+        deep[GIVEN_SKIPPED] = 0;
+        Ok(true)
+    }
+
+    /// Forgets what [`Self::guide`] gave and concealment did not need.
+    pub(in crate::opus) fn unguide(&mut self) {
+        if let Some(deep) = self.deep() {
+            deep[GIVEN_READ..=GIVEN_SKIPPED].fill(0);
+        }
+    }
+}
+
+impl Scout {
+    /// Conceals and decodes `next` on a copy, and analyses what is heard then, the packet included.
+    fn look_ahead(
+        &mut self,
+        decoder: &RawDecoder,
+        samples: usize,
+        missing: usize,
+        next: &[u8],
+    ) -> Result<Option<[Features; HEARD_FRAMES]>, Error> {
+        let copy = match &mut self.decoder {
+            Some(copy) if copy.channels() == decoder.channels() => {
+                copy.copy_from(decoder);
+                copy
+            }
+            other => other.insert(decoder.clone()),
+        };
+        // Enhancement comes after what is remembered here.
+        copy.set(Control::COMPLEXITY, MIN_COMPLEXITY)?;
+        let channels = copy.channels();
+        self.pcm.resize(samples * channels, 0.0);
+        let (made_up, behind) = self.pcm.split_at_mut(missing * channels);
+        copy.decode(None, made_up, false)?;
+        if copy.decode(Some(next), behind, false).is_err() {
+            return Ok(None);
+        }
+        let Some(at) = place() else { return Ok(None) };
+        let words = copy.memory.values();
+        let arch = words[at - ARCH_BEFORE].cast_signed();
+        let heard = &words[at + HEARD..at + CONCEALING];
+        let state = match &mut self.analysis {
+            Some(state) => state,
+            none => none.insert(fresh_analysis()?.clone()),
+        };
+        state.0.copy_from_slice(&fresh_analysis()?.0);
+        let mut found = [[0.0; FEATURES]; HEARD_FRAMES];
+        for (frame, found) in heard.chunks_exact(FRAME).zip(&mut found) {
+            let pcm: [f32; FRAME] = std::array::from_fn(|n| f32::from_bits(frame[n]) * 32_768.0);
+            let mut features = [0.0; TOTAL_FEATURES];
+            // SAFETY: the memory holds an analysis, `pcm` 10 ms at 16 kHz, `features` as many as are
+            // written; `arch` is what libopus chose for this processor.
+            unsafe {
+                lpcnet_compute_single_frame_features_float(
+                    state.state(),
+                    pcm.as_ptr(),
+                    features.as_mut_ptr(),
+                    arch,
+                )
+            };
+            found.copy_from_slice(&features[..FEATURES]);
+        }
+        Ok(Some(found))
+    }
+}
+
+/// The memory of an analysis that has heard nothing.
+fn fresh_analysis() -> Result<&'static Memory, Error> {
+    static FRESH: OnceLock<Memory> = OnceLock::new();
+    if let Some(fresh) = FRESH.get() {
+        return Ok(fresh);
+    }
+    // SAFETY: no arguments.
+    let mut memory = Memory::new(unsafe { lpcnet_encoder_get_size() })?;
+    // SAFETY: the memory has the size that libopus asked for.
+    super::check(unsafe { lpcnet_encoder_init(memory.state()) })?;
+    Ok(FRESH.get_or_init(|| memory))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::opus::{Encoder, EncoderSettings, Layout, Value};
+
+    /// Packets of 20 ms of something voiced, in SILK wideband.
+    fn packets() -> Result<Vec<Vec<u8>>, Error> {
+        let settings = EncoderSettings::default()
+            .with("application", Value::Word("voip"))?
+            .with("fec", Value::Number(0))?
+            .with("bitrate", Value::Number(16_000))?;
+        let mut encoder = Encoder::new(16_000, 1, 0, settings)?;
+        let (mut a, mut b) = (0.0_f32, 0.0_f32);
+        let mut packet = |n: usize| {
+            let samples: Vec<i16> = (0..320)
+                .map(|at| {
+                    let pulse = f32::from((n * 320 + at).is_multiple_of(130 + n % 7));
+                    (a, b) = (pulse * 9000.0 + 1.6 * a - 0.9 * b, a);
+                    a as i16
+                })
+                .collect();
+            let mut out = vec![0; encoder.max_packet_bytes()];
+            let length = encoder.encode(&samples, &mut out)?;
+            out.truncate(length);
+            Ok(out)
+        };
+        (0..12).map(&mut packet).collect()
+    }
+
+    fn decoder(complexity: i32) -> Result<RawDecoder, Error> {
+        let mut decoder = RawDecoder::new(16_000, &Layout::single(1)?)?;
+        decoder.set(Control::COMPLEXITY, complexity)?;
+        for packet in &packets()?[..10] {
+            decoder.decode(Some(packet), &mut [0_i16; 320], false)?;
+        }
+        Ok(decoder)
+    }
+
+    fn bits(decoder: &mut RawDecoder, at: usize, count: usize) -> Vec<u32> {
+        decoder.deep().unwrap()[at..at + count].to_vec()
+    }
+
+    #[test]
+    fn its_parts_are_where_they_are_taken_to_be() -> Result<(), Error> {
+        let mut decoder = decoder(5)?;
+        assert_eq!(bits(&mut decoder, CONCEALING, 1), [0]);
+        let mut pcm = [0_i16; 160];
+        for losses in 1..=4 {
+            decoder.decode(None, &mut pcm, false)?;
+            assert_eq!(bits(&mut decoder, LOSSES, 1), [losses]);
+            assert_eq!(bits(&mut decoder, CONCEALING, 1), [1]);
+        }
+        // The last features are the ones that the last 10 ms were made from, but for their padding.
+        let last = bits(&mut decoder, CONCEALING + 1, FEATURES);
+        assert_eq!(bits(&mut decoder, LOSSES - FEATURES, FEATURES), last);
+        // What is remembered is what was made up; libopus gives it 13 samples later.
+        let heard = bits(&mut decoder, CONCEALING - FRAME, FRAME);
+        let heard: Vec<i16> = heard
+            .iter()
+            .map(|word| (f32::from_bits(*word) * 32_768.0) as i16)
+            .collect();
+        assert!(pcm.iter().any(|sample| *sample != 0));
+        assert!((0..32).any(|late| pcm[late..] == heard[..FRAME - late]));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_given_is_what_sound_is_made_from_and_no_more() -> Result<(), Error> {
+        let packets = packets()?;
+        let mut guided = decoder(5)?;
+        assert!(guided.guide(1, 160, &packets[11], 2)?);
+        let given = bits(&mut guided, GIVEN_READ, 3);
+        assert_eq!(given, [0, 3, 0]);
+        let last = bits(&mut guided, 2 * FEATURES, FEATURES);
+        let mut pcm = [0_i16; 160];
+        guided.decode(None, &mut pcm, false)?;
+        assert_eq!(bits(&mut guided, LOSSES - FEATURES, FEATURES), last);
+        guided.unguide();
+        assert_eq!(bits(&mut guided, GIVEN_READ, 3), [0, 0, 0]);
+        let mut plain = decoder(5)?;
+        let mut other = [0_i16; 160];
+        plain.decode(None, &mut other, false)?;
+        assert_ne!(pcm, other);
+        // Under way one more is wanted for each 10 ms.
+        assert!(guided.guide(2, 160, &packets[11], 2)?);
+        assert_eq!(bits(&mut guided, GIVEN_READ, 3), [0, 2, 0]);
+        Ok(())
+    }
+
+    #[test]
+    fn without_networks_nothing_is_done() -> Result<(), Error> {
+        let mut decoder = decoder(4)?;
+        assert!(!decoder.guide(1, 160, &packets()?[11], 2)?);
+        decoder.sustain();
+        decoder.unguide();
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_sustained_does_not_fade() -> Result<(), Error> {
+        let power = |sustained: bool| -> Result<i64, Error> {
+            let (mut decoder, mut pcm) = (decoder(5)?, [0_i16; 160]);
+            for _ in 0..20 {
+                if sustained {
+                    decoder.sustain();
+                }
+                decoder.decode(None, &mut pcm, false)?;
+            }
+            Ok(pcm.iter().map(|x| i64::from(*x).pow(2)).sum())
+        };
+        assert!(power(true)? > 100 * power(false)?.max(1));
+        Ok(())
+    }
+}
