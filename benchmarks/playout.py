@@ -19,7 +19,7 @@ from _network import PUBLIC, draw_trace, load_trace, statistics_of
 from _oracle import print_oracle
 from _playout_judges import judged
 from _playout_lines import KINDS_OF_OUR_OWN, PARTS, SEEDS, Outcome, planned, row_of, run
-from _playout_plots import draw_plots
+from _playout_plots import draw_plots, draw_traces
 from _speech import NETEQ
 
 NEEDED = ("pesq", "pystoi", "speechmos", "onnxruntime", "soundfile", "scipy")
@@ -50,7 +50,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--conditions", help="only these conditions, with commas")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--quick", action="store_true", help="without PLCMOS")
-    parser.add_argument("--plots", type=Path, help="draw quality against delay into this folder")
+    parser.add_argument(
+        "--plots", type=Path, help="draw quality against delay, and traces, into this folder"
+    )
     parser.add_argument("--oracle", action="store_true", help="what is possible after spikes")
     parser.add_argument("--statistics", action="store_true", help="of all traces, and nothing else")
     parser.add_argument("--system", default="opuscule", help="the name in --rows")
@@ -103,7 +105,9 @@ def main() -> None:
         return
     if wanted.plots:
         kinds = wanted.conditions.split(",") if wanted.conditions else ()
-        draw_plots(wanted.plots, dict(wanted.set), wanted.jobs, kinds)
+        if not kinds:
+            draw_traces(wanted.plots)
+        report(draw_plots(wanted.plots, dict(wanted.set), wanted.jobs, kinds), wanted.json)
         return
     parts = wanted.only.split(",")
     if unknown := set(parts) - set(PARTS):

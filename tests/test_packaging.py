@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "target"
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 MAX_WHEEL_BYTES = 8_000_000
-EXTRAS = ("device", "media", "archive", "remote", "server")
+EXTRAS = ("device", "media", "archive", "remote", "server", "measure")
 
 
 def environment(target: Path | None = None) -> dict[str, str]:

@@ -278,6 +278,32 @@ fn a_packet_that_is_late_by_half_is_heard_by_half() {
 }
 
 #[test]
+fn a_late_packet_whose_body_is_none_is_concealed_and_said_to_be() {
+    let mut sent = sent(100);
+    // Two frames of 20 ms of unequal length: rule R3 of RFC 6716.
+    sent[50] = vec![0x49, 0, 0, 0];
+    let came = |n: usize| match n {
+        50 => Some(1034),
+        51 => None,
+        _ => Some(n as i64 * 20),
+    };
+    for mode in [Mode::Fixed, Mode::Adaptive] {
+        let (playout, _, log) = play(mode, 20, &sent, came);
+        let its = |span: &&Span| {
+            let time = span.time.unwrap_or(0);
+            (50 * FRAME..52 * FRAME).contains(&usize::try_from(time).unwrap())
+        };
+        assert!(log.iter().filter(its).count() > 0);
+        assert!(
+            log.iter().filter(its).all(|s| s.origin == Origin::Plc),
+            "{log:?}"
+        );
+        assert_eq!(playout.stats().packets_late, 0);
+        assert_eq!(playout.stats().packets_lost, 2);
+    }
+}
+
+#[test]
 fn a_late_last_packet_is_not_played_beyond_the_end() {
     let sent = packets();
     for mode in [Mode::Fixed, Mode::Adaptive] {

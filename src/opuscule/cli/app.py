@@ -20,6 +20,7 @@ from opuscule.cli import (
     encode,
     info,
     levels,
+    measure,
     packets,
     repair,
     serve,
@@ -76,6 +77,7 @@ app.command()(levels.levels)
 app.command()(repair.repair)
 app.add_typer(archive, name="archive")
 app.add_typer(bench.app, name="bench")
+app.add_typer(measure.app, name="measure")
 app.command()(devices.devices)
 app.command()(doctor.doctor)
 

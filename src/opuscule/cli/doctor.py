@@ -20,6 +20,8 @@ _EXTRAS = {
     "archive": ("archives as NumPy arrays, by zarr-python", ["zarr", "numpy"]),
     "remote": ("archives in object stores", ["obstore"]),
     "server": ("a faster event loop", ["uvloop"]),
+    "measure": ("pictures of calls", ["matplotlib"]),
+    "quality": ("how good a call sounds, by PESQ and PLCMOS", ["pesq", "speechmos"]),
 }
 
 

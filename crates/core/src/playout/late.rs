@@ -51,13 +51,15 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         let unheard = (made_up.len() / channels) as i64 * self.scale;
         let heard_to = time.unwrap_or(0) + self.put_in - unheard;
         self.put_in = 0;
-        let (mut at, mut rest) = (heard_to, Vec::new());
+        let (mut at, mut rest, mut sound) = (heard_to, Vec::new(), true);
         while let Some(packet) = self.buffer.pop_first_if(|time, _| {
             time < heard_to && self.position.as_ref().is_some_and(|p| p.time == time)
         }) {
             let (time, packet) = packet;
             let (sequence, duration) = (packet.sequence, packet.duration);
-            if !self.decode_taken(packet) {
+            sound = self.decode_taken(packet);
+            if !sound {
+                self.counter.stats.packets_lost += 1;
                 let samples = usize::try_from(duration / self.scale).unwrap_or(0);
                 self.decoder.conceal(samples, &mut self.scratch)?;
             }
@@ -71,10 +73,13 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
                 let skip = usize::try_from(skip).unwrap_or(0);
                 rest.extend_from_slice(&self.scratch[skip * channels..]);
             } else {
-                self.counter.stats.packets_late += 1;
+                self.counter.stats.packets_late += u64::from(sound);
             }
         }
-        if at > heard_to {
+        if at > heard_to && !sound {
+            self.scratch = rest;
+            self.keep(Origin::Plc, Some(Missing::Lost), heard_to, heard_to);
+        } else if at > heard_to {
             self.on_decoded();
             self.fade_in(&made_up, &mut rest);
             self.scratch = rest;

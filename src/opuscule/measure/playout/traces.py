@@ -1,0 +1,279 @@
+"""Traces: what a network did to packets, as tables of text.
+
+Columns are told by their names, in any order, separated by commas, semicolons, tabs or spaces; what
+stands before the heading is left out, and so are other columns:
+
+- ``send_ms`` and ``arrival_ms``, which is empty where the packet was lost. A number of the packet
+  (``seq``) is not needed.
+- What WebRTC's ``rtp_analyze`` and event logs print, and Wireshark exports: a sequence number, an
+  RTP time stamp, an arrival; ``SendTime`` without ``arrival_ms`` is rtp_analyze's name for when a
+  packet came. Numbers that are missing were lost. SSRC and payload type choose a stream.
+"""
+
+import io
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from opuscule.errors import FormatError, InvalidArgumentError, UnsupportedFormatError
+from opuscule.files import check_input
+from opuscule.measure.playout.rtp import MAX_CALL_S, MAX_PACKETS, Heard, number, ordered
+
+__all__ = ["Fate", "Trace", "chosen_stream", "read_trace", "trace_of_text"]
+
+_MAX_LINE_BYTES = 4096
+_HEAD_LINES = 50
+_MOST_MS = 1e15
+"""Beyond every clock in use (epoch milliseconds are 2e12)."""
+_CLOCKS_DIFFER_MS = 60_000
+"""No packet takes a minute: the ends count from different moments."""
+
+_NAMES = {
+    "send": ("send_ms", "sent_ms", "send_time_ms"),
+    "arrival": ("arrival_ms", "arrival_time_ms", "recv_ms", "receive_time_ms", "sendtime"),
+    "arrival_s": ("arrival_s", "frame.time_epoch", "frame.time_relative"),
+    "sequence": ("seq", "seqno", "sequence", "sequence_number", "rtp.seq"),
+    "timestamp": ("timestamp", "rtp_timestamp", "rtp.timestamp"),
+    "ssrc": ("ssrc", "rtp.ssrc"),
+    "payload_type": ("pt", "payload_type", "rtp.p_type"),
+    "size": ("size", "size_bytes", "length", "udp.length"),
+}
+_COLUMN_OF = {name: column for column, names in _NAMES.items() for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of what was sent at one moment."""
+
+    sent_ms: float
+    """From the first one on."""
+    arrival_ms: float | None
+    """On the same clock; None when lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A network as it was for a while."""
+
+    fates: tuple[Fate, ...]
+    """In the order of sending; the first was sent at 0."""
+    notes: tuple[str, ...] = ()
+    """What was done to the table to read it."""
+
+    @property
+    def duration_ms(self) -> float:
+        """From the first sending to the last, and as long again as from one to the next."""
+        if len(self.fates) < 2:
+            return 20.0
+        last_ms = self.fates[-1].sent_ms
+        return last_ms * len(self.fates) / (len(self.fates) - 1)
+
+
+def read_trace(
+    path: str | os.PathLike[str], *, ssrc: int | None = None, payload_type: int | None = None
+) -> Trace:
+    """Read a table of packets.
+
+    Raises:
+        FormatError: it is no such table; the message has the line.
+        UnsupportedFormatError: it is too long.
+        InvalidArgumentError: there is no such stream in it.
+        OSError: see :func:`opuscule.files.check_input`.
+    """
+    found = check_input(path)
+    with found.open("rb") as file:
+        try:
+            text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="strict", newline=None)
+            return trace_of_text(text, ssrc=ssrc, payload_type=payload_type)
+        except UnicodeDecodeError as error:
+            raise FormatError(f"{path}: it is no text: {error}") from error
+        except FormatError as error:
+            raise type(error)(f"{path}: {error}") from error
+
+
+def trace_of_text(
+    text: io.TextIOBase, *, ssrc: int | None = None, payload_type: int | None = None
+) -> Trace:
+    """As :func:`read_trace`, of an open file."""
+    rows = _rows(text)
+    columns = next(rows)[1]
+    names = set(columns)
+    if {"send", "arrival"} <= names:
+        return _from_times(rows)
+    if {"sequence", "timestamp"} <= names and names & {"arrival", "arrival_s"}:
+        return _from_numbers(rows, ssrc, payload_type)
+    raise FormatError(
+        "a trace has the columns send_ms and arrival_ms, or sequence number, time stamp and"
+        f" arrival (SeqNo, TimeStamp, SendTime); this one has {', '.join(sorted(names))}"
+    )
+
+
+Row = tuple[int, Mapping[str, str]]
+"""The number of a line and what is in its columns; of the heading, their names."""
+
+
+def _rows(text: io.TextIOBase) -> Iterator[Row]:
+    """The heading, then each row."""
+    columns: list[str | None] = []
+    separator: str | None = None
+    count = 0
+    for n, line in _lines(text):
+        if not columns:
+            separator = next((mark for mark in ",;\t" if mark in line), None)
+            columns = [_COLUMN_OF.get(_cell(name).lower()) for name in line.split(separator)]
+            known = [name for name in columns if name]
+            if len(known) < 2:
+                columns = []
+                if n >= _HEAD_LINES:
+                    break
+                continue
+            if twice := [name for name, times in Counter(known).items() if times > 1]:
+                raise FormatError(f"line {n}: two columns say the same: {', '.join(twice)}")
+            yield n, dict.fromkeys(known, "")
+        elif line.strip() and not line.startswith("*"):  # rtp_analyze's mark of redundant copies
+            count += 1
+            if count > MAX_PACKETS:
+                raise UnsupportedFormatError(f"it has more than {MAX_PACKETS} rows; cut it")
+            cells = line.split(separator)
+            if len(cells) < len(columns) - 2:  # "AuLvl (V)" is one column in two words
+                raise FormatError(f"line {n} has {len(cells)} columns of {len(columns)}")
+            yield n, {c: _cell(v) for c, v in zip(columns, cells, strict=False) if c}
+    if not columns:
+        raise FormatError(
+            "it is no trace: none of its first lines names columns such as send_ms and arrival_ms"
+        )
+
+
+def _lines(text: io.TextIOBase) -> Iterator[tuple[int, str]]:
+    n = 0
+    while line := text.readline(_MAX_LINE_BYTES):
+        n += 1
+        if len(line) == _MAX_LINE_BYTES:
+            raise FormatError(f"line {n} is longer than {_MAX_LINE_BYTES} letters")
+        yield n, line
+
+
+def _cell(text: str) -> str:
+    return text.strip().strip('"').strip()
+
+
+def _milliseconds(row: Row, column: str) -> float | None:
+    n, cells = row
+    text = cells.get(column, "")
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= _MOST_MS:
+        raise FormatError(f"line {n}: {column} is {text[:40]!r}; expected a number")
+    return value
+
+
+def _whole(row: Row, column: str, bits: int) -> int:
+    n, cells = row
+    text = cells.get(column, "")
+    try:
+        value = int(text, 0 if re.match("0[xX]", text) else 10)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 1 << bits:
+        raise FormatError(
+            f"line {n}: {column} is {text[:40]!r}; expected a whole number of {bits} bits"
+        )
+    return value
+
+
+def _from_times(rows: Iterator[Row]) -> Trace:
+    found: list[tuple[float, float | None]] = []
+    for row in rows:
+        sent_ms = _milliseconds(row, "send")
+        if sent_ms is None:
+            raise FormatError(f"line {row[0]}: send is empty; each row was sent at some time")
+        found.append((sent_ms, _milliseconds(row, "arrival")))
+    return _trace(found, [], is_one_clock=True)
+
+
+def _from_numbers(rows: Iterator[Row], ssrc: int | None, payload_type: int | None) -> Trace:
+    streams: dict[tuple[int, int], list[Heard]] = {}
+    for row in rows:
+        key = tuple(
+            _whole(row, column, bits) if row[1].get(column) else 0
+            for column, bits in (("ssrc", 32), ("payload_type", 7))
+        )
+        arrival_ms = _milliseconds(row, "arrival")
+        if arrival_ms is None and (seconds := _milliseconds(row, "arrival_s")) is not None:
+            arrival_ms = seconds * 1000
+        if arrival_ms is None:
+            continue  # its number will be missing
+        heard = Heard(_whole(row, "sequence", 16), _whole(row, "timestamp", 32), arrival_ms, b"")
+        streams.setdefault((key[0], key[1]), []).append(heard)
+    notes, chosen = chosen_stream(streams, ssrc, payload_type)
+    numbered, more = ordered(number(chosen))
+    found = [(packet.time_samples / 48, packet.arrival_ms) for packet in numbered]
+    return _trace(found, [*notes, *more], is_one_clock=False)
+
+
+def chosen_stream(
+    streams: Mapping[tuple[int, int], list[Heard]], ssrc: int | None, payload_type: int | None
+) -> tuple[list[str], list[Heard]]:
+    """Choose one of several streams by what was asked for, or the one with the most packets.
+
+    Args:
+        streams: by SSRC and payload type.
+        ssrc: the one that is wanted.
+        payload_type: the same.
+
+    Returns:
+        What to say of the others, and the packets.
+
+    Raises:
+        FormatError: there is no stream at all.
+        InvalidArgumentError: there is none such.
+    """
+    if not streams:
+        raise FormatError("there is no packet in it that arrived")
+    words = {
+        key: f"SSRC {key[0]:#010x}, payload type {key[1]}: {len(packets)} packets"
+        for key, packets in sorted(streams.items(), key=lambda item: -len(item[1]))
+    }
+    wanted = [key for key in words if ssrc in (None, key[0]) and payload_type in (None, key[1])]
+    if not wanted:
+        raise InvalidArgumentError(f"there is no such stream; there are {_some(words.values())}")
+    others = [text for key, text in words.items() if key != wanted[0]]
+    note = f"taken: {words[wanted[0]]}; also there: {_some(others)}" if others else ""
+    return [note] if note else [], streams[wanted[0]]
+
+
+def _some(texts: Iterable[str]) -> str:
+    listed = list(texts)
+    more = f"; and {len(listed) - 5} more" if len(listed) > 5 else ""
+    return "; ".join(listed[:5]) + more
+
+
+def _trace(
+    found: list[tuple[float, float | None]], notes: list[str], *, is_one_clock: bool
+) -> Trace:
+    transits = [arrival - sent for sent, arrival in found if arrival is not None]
+    if not transits:
+        raise FormatError("there is no packet in it that arrived")
+    found.sort(key=lambda row: row[0])
+    first_ms, least_ms = found[0][0], min(transits)
+    shift_ms = 0.0
+    if not is_one_clock or not 0 <= least_ms <= _CLOCKS_DIFFER_MS:
+        shift_ms = least_ms
+        notes = [*notes, "the clocks of sending and arrival differ: the fastest packet counts as 0"]
+    fates = tuple(
+        Fate(sent - first_ms, None if at is None else at - first_ms - shift_ms)
+        for sent, at in found
+    )
+    last_ms = max(fates[-1].sent_ms, *(f.arrival_ms or 0.0 for f in fates))
+    if last_ms > MAX_CALL_S * 1000:
+        raise UnsupportedFormatError(
+            f"it goes on for {last_ms / 1000:.0f} s; at most {MAX_CALL_S} are played: cut it"
+        )
+    return Trace(fates, tuple(notes))
