@@ -1,7 +1,11 @@
 //! Playout's invariant with scenarios drawn at random, without libFuzzer's slow instruments.
 
 #[path = "../../../fuzz/src/lib.rs"]
-#[allow(unreachable_pub, dead_code, reason = "the fuzz targets are a crate of their own")]
+#[allow(
+    unreachable_pub,
+    dead_code,
+    reason = "the fuzz targets are a crate of their own"
+)]
 mod invariants;
 
 use invariants::playout::check;
