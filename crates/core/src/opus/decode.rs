@@ -54,8 +54,13 @@ pub trait Decode<T> {
     /// [`Error::Argument`] when `samples` is no multiple of 2.5 ms from 2.5 to 120 ms.
     fn conceal(&mut self, samples: usize, out: &mut Vec<T>) -> Result<usize, Error>;
 
-    /// See [`Decoder::sustain`].
-    fn sustain(&mut self) {}
+    /// See [`Decoder::prolong`].
+    ///
+    /// # Errors
+    /// As those of [`Self::conceal`].
+    fn prolong(&mut self, _held: f32, out: &mut Vec<T>) -> Result<usize, Error> {
+        self.conceal((self.rate() / 100) as usize, out)
+    }
 
     /// See [`Decoder::conceal_towards`].
     ///
@@ -131,8 +136,8 @@ impl<T: Sample> Decode<T> for Decoder {
         self.conceal(samples, out)
     }
 
-    fn sustain(&mut self) {
-        self.sustain();
+    fn prolong(&mut self, held: f32, out: &mut Vec<T>) -> Result<usize, Error> {
+        self.prolong(held, out)
     }
 
     fn conceal_towards(
