@@ -61,7 +61,7 @@ PAGES = {
     "playout": (
         "Playout",
         "Packets that come in any order, late or not at all become sound in time.",
-        ["opuscule.playout"],
+        ["opuscule.playout", "opuscule.realtime", "opuscule.mixer"],
     ),
     "talk": (
         "Talk",
