@@ -54,7 +54,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     }
 
     /// How long after the earliest possible moment the next sample is played.
-    fn delay_us(&self, now_us: i64) -> Option<i64> {
+    pub(super) fn delay_us(&self, now_us: i64) -> Option<i64> {
         let position = self.position.as_ref()?.time;
         let next = self.pending.time().unwrap_or(position);
         let base_us = self.delay.base_us()?;
