@@ -302,3 +302,36 @@ def test_an_extended_number_is_the_one_that_was_sent(
             2 * half if sent - highest == half else 0
         )
         highest = max(highest, sent)
+
+
+@pytest.mark.parametrize("now", [float("nan"), float("inf"), -float("inf"), 1e300, -1e300])
+def test_a_time_that_is_none_is_refused(now: float) -> None:
+    playout = Playout(FORMAT, target_delay_ms=0)
+    with pytest.raises(InvalidArgumentError, match="expected seconds by a monotonic clock"):
+        playout.push(packets()[0], now)
+    with pytest.raises(InvalidArgumentError, match="expected seconds by a monotonic clock"):
+        playout.pull(480, now)
+    assert playout.stats.played_samples == playout.stats.packets_received == 0
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 63, -(1 << 70)])
+def test_numbers_of_any_size_are_refused_by_name(number: int) -> None:
+    playout = Playout(FORMAT, target_delay_ms=0)
+    packet = packets()[0]
+    with pytest.raises(InvalidArgumentError, match="expected 0 up to"):
+        playout.push(replace(packet, time_samples=number), 0.0)
+    with pytest.raises(InvalidArgumentError, match="expected 0 up to"):
+        playout.push(replace(packet, sequence=number), 0.0)
+    with pytest.raises(InvalidArgumentError, match="expected 0 up to"):
+        playout.finish(number, 0)
+    with pytest.raises(InvalidArgumentError, match="samples are to be pulled; at most"):
+        playout.pull(number, 0.0)
+
+
+def test_the_furthest_times_are_played() -> None:
+    playout = Playout(FORMAT, target_delay_ms=0)
+    furthest = (1 << 53) - 1
+    for now in (-9e9, 0.0, 9e9):
+        playout.push(replace(packets()[0], time_samples=furthest, sequence=furthest), now)
+        playout.pull(960, now)
+    assert playout.stats.received_samples == FRAME
