@@ -23,12 +23,14 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
 
     /// Shortens or lengthens what waits, before `wanted` samples are pulled.
     pub(super) fn adapt(&mut self, wanted: usize, now_us: i64) -> Result<(), Error> {
-        self.resume()?;
+        self.resume(now_us)?;
         self.adapter.pass(wanted);
-        if self.config.mode != Mode::Adaptive {
+        // Of what is late the delay is known when it has come.
+        if self.config.mode != Mode::Adaptive || self.put_in > 0 {
             return Ok(());
         }
-        let Some(delay_us) = self.delay_us(now_us) else {
+        let Some(delay_us) = self.next_time().and_then(|next| self.delay_us_of(next, now_us))
+        else {
             return Ok(());
         };
         let excess_us = delay_us.saturating_sub(self.target_us());
@@ -39,7 +41,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         self.decode_ahead()?;
         let most = rate as usize / 1000 * 2 * AHEAD_MS;
         self.pending.mix(&mut self.mix, most);
-        let join = find_join(&self.mix, rate).filter(|join| self.adapter.allows(wish, join));
+        let join = find_join(&self.mix, rate, wish.hurry).filter(|join| self.adapter.allows(wish, join));
         if let Some(join) = join
             && self.pending.join(join, wish.longer)
         {
@@ -53,15 +55,19 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         Ok(())
     }
 
-    /// How long after the earliest possible moment the next sample is played.
-    fn delay_us(&self, now_us: i64) -> Option<i64> {
+    /// Media time of what is played next.
+    fn next_time(&self) -> Option<i64> {
         let position = self.position.as_ref()?.time;
-        let next = self.pending.time().unwrap_or(position);
+        Some(self.pending.time().unwrap_or(position))
+    }
+
+    /// How long after the earliest possible moment the sound of a media time would be played.
+    pub(super) fn delay_us_of(&self, time: i64, now_us: i64) -> Option<i64> {
         let base_us = self.delay.base_us()?;
         Some(
             now_us
                 .saturating_sub(base_us)
-                .saturating_sub(media_us(next)),
+                .saturating_sub(media_us(time)),
         )
     }
 
