@@ -2,7 +2,7 @@
 //!
 //! Theory of operation. The *delay* is how long after the earliest moment it could have come a sample
 //! is played. A change of delay is best not heard: in pauses it costs nothing, and so an excess waits
-//! for one; a small one that may be gone again is left alone for a while. A delay that is too small is
+//! for one, and a small one, that may be gone again, is left alone: each change costs. A delay that is too small is
 //! mended in very periodic sound as well, because the next late packet would cost more. What a stall
 //! left behind, a large excess, is gone within a second or two whatever it takes, and the sooner the
 //! better: periods are left out of everything that is at all like itself.
@@ -13,9 +13,8 @@ use super::stretch::Join;
 const NEAR_US: i64 = 10_000;
 const BELOW_US: i64 = 4_000;
 
-/// Excess that is brought down in the next pause; a smaller one only after this time.
+/// Excess from which on it is brought down in pauses, to what is left alone.
 const ABOVE_US: i64 = 40_000;
-const PATIENCE_US: i64 = 5_000_000;
 
 /// Excess from which it counts as what a stall left behind.
 const LARGE_US: i64 = 120_000;
@@ -41,8 +40,8 @@ pub(super) struct Adapter {
     credit: f64,
     /// When a large excess has to be gone.
     recover_by_us: Option<i64>,
-    /// Since when the delay is above its target.
-    above_since_us: Option<i64>,
+    /// Whether the delay is being brought down.
+    coming_down: bool,
     /// Samples to be played before the next join: none is joined twice.
     rest: usize,
 }
@@ -87,7 +86,7 @@ impl Adapter {
     fn choose(&mut self, excess_us: i64, now_us: i64) -> Option<Wish> {
         if excess_us <= NEAR_US {
             self.recover_by_us = None;
-            self.above_since_us = None;
+            self.coming_down = false;
             return (excess_us < -BELOW_US).then_some(Wish {
                 longer: true,
                 hurry: false,
@@ -95,7 +94,7 @@ impl Adapter {
                 share: 0.0,
             });
         }
-        let since_us = *self.above_since_us.get_or_insert(now_us);
+        self.coming_down |= excess_us > ABOVE_US;
         if excess_us > LARGE_US {
             let by = now_us.saturating_add(RECOVERY_US);
             self.recover_by_us.get_or_insert(by);
@@ -106,9 +105,7 @@ impl Adapter {
                 let share = excess_us as f64 / (left + excess_us as f64);
                 (ALIKE, share.min(MOST))
             }
-            None if excess_us > ABOVE_US || now_us.saturating_sub(since_us) > PATIENCE_US => {
-                (NEVER_ALIKE, 0.0)
-            }
+            None if self.coming_down => (NEVER_ALIKE, 0.0),
             None => return None,
         };
         Some(Wish {
