@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use opuscule_core::conceal::{Missing, Origin};
-use opuscule_core::playout::{Incoming, Mode, Playout, PlayoutConfig, Pushed, Stats, Waits};
+use opuscule_core::playout::{Incoming, Mode, Pace, Playout, PlayoutConfig, Pushed, Stats, Waits};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -78,7 +78,7 @@ type Played = (
 #[pymethods]
 impl PyPlayout {
     #[new]
-    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms, gain_q8=0, begin=None, mode="whole", max_delay_ms=1000, late_per_mille=10))]
+    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms, gain_q8=0, begin=None, mode="whole", max_delay_ms=1000, late_per_mille=15))]
     #[expect(clippy::too_many_arguments, reason = "one per setting, by keyword")]
     fn new(
         rate: u32,
@@ -191,6 +191,18 @@ impl PyPlayout {
         Ok(pcm::to_bytes(py, &out))
     }
 
+    /// Rate (media time in a unit of the card's, less one) and phase, 0 up to 1.
+    fn pace(&self) -> PyResult<(f64, f64)> {
+        let Pace { rate, phase } = errors::enter(&self.inner)?.pace();
+        Ok((rate, phase))
+    }
+
+    fn keep_pace(&self, rate: f64, phase: f64) -> PyResult<()> {
+        errors::enter(&self.inner)?
+            .keep_pace(Pace { rate, phase })
+            .map_err(errors::codec)
+    }
+
     fn finish(&self, end_samples: i64, end_sequence: i64) -> PyResult<()> {
         errors::enter(&self.inner)?
             .finish(end_samples, end_sequence)
@@ -238,6 +250,7 @@ impl PyPlayout {
         }
         dict.set_item("current_buffer_size_ms", playout.buffered_ms())?;
         dict.set_item("jitter_ms", stats.jitter_us / 1000.0)?;
+        dict.set_item("drift_ppm", stats.drift * 1e6)?;
         Ok(dict)
     }
 

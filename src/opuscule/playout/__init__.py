@@ -1,6 +1,6 @@
 """What reaches the ear: packets pushed as they arrive, samples pulled as they play."""
 
-from opuscule.playout.account import Missing, Origin, PlayedSpan, PlayoutStats
+from opuscule.playout.account import Missing, Origin, Pace, PlayedSpan, PlayoutStats
 from opuscule.playout.decoding import DecodedPiece, StreamDecoder
 from opuscule.playout.engine import Mode, Playout, Pushed
 
@@ -9,6 +9,7 @@ __all__ = [
     "Missing",
     "Mode",
     "Origin",
+    "Pace",
     "PlayedSpan",
     "Playout",
     "PlayoutStats",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
-__all__ = ["Missing", "Origin", "PlayedSpan", "PlayoutStats"]
+__all__ = ["Missing", "Origin", "Pace", "PlayedSpan", "PlayoutStats"]
 
 Origin = Literal["received", "fec", "dred", "plc", "silence"]
 """What a sample was made from: its packet, a later one, what came before it, or nothing."""
@@ -99,6 +99,9 @@ class PlayoutStats:
     """The delay aimed at now."""
     jitter_ms: float
     """Interarrival jitter, RFC 3550 §6.4.1."""
+    drift_ppm: float
+    """How much faster the sender's clock goes than that of whoever pulls, in parts in a million, as
+    it is followed; 0 where nothing is."""
 
     @property
     def packets_discarded(self) -> int:
@@ -156,7 +159,7 @@ class PlayoutStats:
         names = [field.name for field in fields(cls)]
         last = {name: getattr(parts[-1], name) if parts else 0 for name in names}
         sums = {name: sum(getattr(part, name) for part in parts) for name in names}
-        return cls(**{name: last[name] if name.endswith("_ms") else sums[name] for name in names})
+        return cls(**{name: last[name] if name.endswith(("_ms", "_ppm")) else sums[name] for name in names})
 
     def _share(self, samples: int) -> float:
         return samples / self.played_samples if self.played_samples else 0.0
@@ -176,3 +179,13 @@ class PlayedSpan:
     """Why they are not from their own packet; None where they are, and where nothing is known."""
     media_samples: int | None = None
     """The media time that they stand for, in 48 kHz samples, where that is another: stretched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a stream is played against the clock of whoever pulls: what streams in step share."""
+
+    rate: float
+    """Media time in a unit of that clock's time, less one: 0.0001 is 100 parts in a million."""
+    phase: float
+    """Where the next sample lies between two of the stream's, 0 up to 1."""

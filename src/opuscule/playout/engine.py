@@ -8,7 +8,7 @@ from typing import Literal
 
 from opuscule import _native
 from opuscule.packets import Packet, StreamFormat
-from opuscule.playout.account import PlayedSpan, PlayoutStats
+from opuscule.playout.account import Pace, PlayedSpan, PlayoutStats
 
 __all__ = ["Mode", "Playout", "Pushed"]
 
@@ -58,7 +58,7 @@ class Playout:
         begin: tuple[int, int] | None = None,
         mode: Mode = "whole",
         max_delay_ms: int = 1000,
-        late_per_mille: int = 10,
+        late_per_mille: int = 15,
     ) -> None:
         self.rate = rate
         self.channels = channels
@@ -117,6 +117,19 @@ class Playout:
     def stats(self) -> PlayoutStats:
         """Counts so far."""
         return PlayoutStats(**self._native.stats())  # type: ignore[arg-type]  # ints and floats by name
+
+    @property
+    def pace(self) -> Pace:
+        """How it is played against the clock of whoever pulls."""
+        return Pace(*self._native.pace())
+
+    def keep_pace(self, pace: Pace) -> None:
+        """Play at another stream's pace from the next pull on, whatever this one's packets say.
+
+        Raises:
+            InvalidArgumentError: its rate is beyond a hundredth, or its phase not from 0 up to 1.
+        """
+        self._native.keep_pace(pace.rate, pace.phase)
 
     def take_log(self) -> list[PlayedSpan]:
         """Return what was played since the last call, at most the newest 2048 spans."""

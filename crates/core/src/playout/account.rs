@@ -100,6 +100,13 @@ impl<T: Unit> Pending<T> {
         self.samples.split_off(from).into()
     }
 
+    /// Copies the next samples, as many as there are of so many, and leaves them where they are.
+    pub(super) fn peek(&self, out: &mut Vec<T>, samples: usize) {
+        let values = (samples * self.channels).min(self.samples.len());
+        out.clear();
+        out.extend(self.samples.range(..values));
+    }
+
     /// Media time of the next sample, where it has one.
     pub(super) fn time(&self) -> Option<i64> {
         self.spans.front()?.time

@@ -2,10 +2,10 @@
 //!
 //! Theory of operation. The *delay* is how long after the earliest moment it could have come a sample
 //! is played. A change of delay is best not heard: in pauses it costs nothing, and so an excess waits
-//! for one, and a small one, that may be gone again, is left alone: each change costs. A delay that is too small is
-//! mended in very periodic sound as well, because the next late packet would cost more. What a stall
-//! left behind, a large excess, is gone within a second or two whatever it takes, and the sooner the
-//! better: periods are left out of everything that is at all like itself.
+//! for one; a small one, which may be gone again, is left alone: each change costs. A delay that is too
+//! small is mended in very periodic sound as well, because the next late packet would cost more. What a
+//! stall left behind, a large excess, is gone within a second or two whatever it takes, and the sooner
+//! the better: periods are left out of everything that is at all like itself.
 
 use super::stretch::Join;
 

@@ -7,6 +7,7 @@ use super::account::{Pending, Span};
 use super::adapt::Adapter;
 use super::buffer::{Buffer, Waiting};
 use super::delay::Delay;
+use super::follow::Clocks;
 use super::stats::{Counter, Stats};
 use super::stretch::Unit;
 use super::{Incoming, Mode, PlayoutConfig, Pushed, media_us};
@@ -52,6 +53,7 @@ pub struct Playout<T: Sample, D: Decode<T> = Decoder> {
     pub(super) buffer: Buffer,
     pub(super) delay: Delay,
     pub(super) adapter: Adapter,
+    pub(super) clocks: Clocks<T>,
     /// One channel of what waits, to look for joins in.
     pub(super) mix: Vec<f32>,
     pub(super) pending: Pending<T>,
@@ -101,6 +103,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             pending: Pending::new(decoder.channels(), scale),
             delay: Delay::new(f64::from(config.late_per_mille) / 1000.0),
             adapter: Adapter::default(),
+            clocks: Clocks::new(decoder.channels()),
             mix: Vec::new(),
             buffer: Buffer::default(),
             scratch: Vec::new(),
@@ -138,6 +141,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         let samples = self.decoder.packet_samples(packet.data)?;
         let duration = samples as i64 * self.scale;
         self.delay.observe(packet.time, now_us);
+        self.clocks.observe_packet(packet.time, now_us);
         // In part it may still be heard, unless all is to be played from its packet's beginning.
         let heard = match self.config.mode {
             Mode::Whole => packet.time,
@@ -194,14 +198,27 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// # Errors
     /// [`Error::Codec`] should libopus refuse.
     pub fn pull(&mut self, out: &mut [T], now_us: i64) -> Result<(), Error> {
-        let channels = self.decoder.channels();
+        let samples = out.len() / self.decoder.channels();
         self.now_us = now_us;
-        self.adapt(out.len() / channels, now_us)?;
+        self.adapt(samples, now_us)?;
+        self.observe_pull(samples, now_us);
+        self.play(out, now_us)
+    }
+
+    /// Fills `out` as it was decoded, and says of each span what it is, and of silence whether the
+    /// stream should have been there.
+    pub(super) fn hand_out(
+        &mut self,
+        out: &mut [T],
+        now_us: i64,
+        mut each: impl FnMut(&mut Self, Span, bool),
+    ) -> Result<(), Error> {
+        let channels = self.decoder.channels();
         let mut done = 0;
         while done < out.len() {
             if let Some((span, arrival_us)) = self.pending.pop(&mut out[done..]) {
                 done += span.samples * channels;
-                self.record(span, false);
+                each(self, span, false);
                 if let Some(arrival_us) = arrival_us {
                     self.count_emitted(span.samples, now_us.saturating_sub(arrival_us));
                 }
@@ -220,7 +237,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
                     samples: rest,
                     media: None,
                 };
-                self.record(silence, awaited && missing.is_none());
+                each(self, silence, awaited && missing.is_none());
                 break;
             }
         }
@@ -234,6 +251,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             waiting: self.counter.waits(),
             preferred_us: self.target_us(),
             jitter_us: self.delay.jitter_us(),
+            drift: self.pace().rate,
             ..self.counter.stats
         }
     }
@@ -275,7 +293,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         self.counter.emitted(samples, wait_us, target_us, least_us);
     }
 
-    fn record(&mut self, span: Span, awaited: bool) {
+    pub(super) fn record(&mut self, span: Span, awaited: bool) {
         self.counter.played(&span, awaited);
         if let Some(last) = self.log.back_mut() {
             let end = last.time.map(|t| t + last.samples as i64 * self.scale);

@@ -29,8 +29,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         if self.config.mode != Mode::Adaptive || self.put_in > 0 {
             return Ok(());
         }
-        let Some(delay_us) = self.next_time().and_then(|next| self.delay_us_of(next, now_us))
-        else {
+        let Some(delay_us) = self.delay_us(now_us) else {
             return Ok(());
         };
         let excess_us = delay_us.saturating_sub(self.target_us());
@@ -55,13 +54,13 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         Ok(())
     }
 
-    /// Media time of what is played next.
-    fn next_time(&self) -> Option<i64> {
+    /// How long after the earliest possible moment the next sample is played.
+    pub(super) fn delay_us(&self, now_us: i64) -> Option<i64> {
         let position = self.position.as_ref()?.time;
-        Some(self.pending.time().unwrap_or(position))
+        self.delay_us_of(self.pending.time().unwrap_or(position), now_us)
     }
 
-    /// How long after the earliest possible moment the sound of a media time would be played.
+    /// The same of the sound of a media time, were it played next.
     pub(super) fn delay_us_of(&self, time: i64, now_us: i64) -> Option<i64> {
         let base_us = self.delay.base_us()?;
         Some(

@@ -11,15 +11,19 @@ mod account;
 mod adapt;
 mod buffer;
 mod delay;
+mod drift;
 mod engine;
+mod follow;
 mod late;
 mod lengths;
 mod produce;
+mod resample;
 mod stats;
 mod stretch;
 
 pub use account::Span;
 pub use engine::Playout;
+pub use follow::Pace;
 pub use stats::{Stats, Waits};
 pub use stretch::Unit;
 

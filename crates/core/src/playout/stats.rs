@@ -80,6 +80,9 @@ pub struct Stats {
     pub preferred_us: i64,
     /// Interarrival jitter (RFC 3550 §6.4.1), in microseconds.
     pub jitter_us: f64,
+    /// How much faster the sender's clock goes than the card's, as it is followed: media time in a
+    /// unit of the card's, less one; 0 where nothing is followed.
+    pub drift: f64,
 }
 
 /// Times between arrival and decoding, in microseconds.

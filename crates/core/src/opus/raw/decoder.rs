@@ -81,7 +81,7 @@ impl RawDecoder {
             channels,
             streams: Some(streams),
             enhances: false,
-                deep: false,
+            deep: false,
         })
     }
 

@@ -130,7 +130,12 @@ impl RawDecoder {
         let queued = &deep[LOSSES - FEATURES..LOSSES];
         let queued: Features = std::array::from_fn(|n| f32::from_bits(queued[n]));
         let analysed = SCOUT.with_borrow_mut(|scout| {
-            scout.look_ahead(self, (frames + frames_behind) * frame_samples, frames * frame_samples, next)
+            scout.look_ahead(
+                self,
+                (frames + frames_behind) * frame_samples,
+                frames * frame_samples,
+                next,
+            )
         })?;
         let Some(analysed) = analysed else {
             return Ok(false);

@@ -1,0 +1,202 @@
+//! The sound card's clock followed: sound played so much faster or slower that the delay stays.
+
+use super::account::Span;
+use super::drift::Drift;
+use super::engine::Playout;
+use super::resample::{CHUNK, HALF, Resampler, Step};
+use super::stretch::Unit;
+use super::{Mode, media_us};
+use crate::opus::{Decode, Error, Sample};
+
+/// How sound is played against the card's clock: what streams that must stay in step share.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// Media time in a unit of the card's time, less one.
+    pub rate: f64,
+    /// Where the next sample lies between two of the stream's, 0 up to 1.
+    pub phase: f64,
+}
+
+/// The clocks of one stream and its card.
+pub(super) struct Clocks<T> {
+    drift: Drift,
+    resampler: Resampler,
+    /// The samples that a chunk is made from.
+    straight: Vec<T>,
+    after: Vec<T>,
+    /// Another stream's, which this one keeps to.
+    given: Option<f64>,
+}
+
+impl<T: Unit> Clocks<T> {
+    pub(super) fn new(channels: usize) -> Self {
+        Self {
+            drift: Drift::new(),
+            resampler: Resampler::new(channels),
+            straight: Vec::with_capacity((CHUNK + 1) * channels),
+            after: Vec::with_capacity((HALF + 1) * channels),
+            given: None,
+        }
+    }
+
+    pub(super) fn observe_packet(&mut self, time: i64, now_us: i64) {
+        let transit_us = now_us.saturating_sub(media_us(time));
+        self.drift.observe_packet(transit_us);
+    }
+
+    fn rate(&self) -> f64 {
+        self.given.unwrap_or_else(|| self.drift.rate())
+    }
+}
+
+impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
+    /// How sound is played against the card's clock now.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        Pace {
+            rate: self.clocks.rate(),
+            phase: self.clocks.resampler.phase(),
+        }
+    }
+
+    /// Keeps to another stream's pace from the next pull on, whatever this one's packets say.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when its rate is beyond a hundredth or its phase not from 0 up to 1.
+    pub fn keep_pace(&mut self, pace: Pace) -> Result<(), Error> {
+        if !(pace.rate.abs() <= 0.01 && (0.0..1.0).contains(&pace.phase)) {
+            return Err(Error::argument(format!(
+                "the rate is {} and the phase {}; expected -0.01 to 0.01 and 0 up to 1",
+                pace.rate, pace.phase
+            )));
+        }
+        self.clocks.given = Some(pace.rate);
+        self.clocks.resampler.set_phase(pace.phase);
+        Ok(())
+    }
+
+    /// Learns from a pull how the clocks go, before it is made.
+    pub(super) fn observe_pull(&mut self, samples: usize, now_us: i64) {
+        let excess_us = match self.config.mode {
+            Mode::Whole => return,
+            Mode::Fixed => None,
+            Mode::Adaptive => self
+                .delay_us(now_us)
+                .map(|delay_us| delay_us.saturating_sub(self.target_us())),
+        };
+        let jitter_us = self.delay.jitter_us();
+        let rate = self.config.rate;
+        let keeps = self.config.mode == Mode::Adaptive;
+        let excess_us = keeps.then(|| excess_us.unwrap_or(0));
+        self.clocks
+            .drift
+            .observe_pull(samples, rate, now_us, jitter_us, excess_us);
+    }
+
+    /// Hands out what is played next, at the pace of the clocks.
+    pub(super) fn play(&mut self, out: &mut [T], now_us: i64) -> Result<(), Error> {
+        let channels = self.decoder.channels();
+        if self.clocks.rate() == 0.0 && self.clocks.resampler.phase() == 0.0 {
+            self.hand_out(out, now_us, Self::record)?;
+            self.clocks.resampler.remember(out);
+            return Ok(());
+        }
+        for part in out.chunks_mut(CHUNK * channels) {
+            let rate = self.clocks.rate();
+            match self.clocks.resampler.plan(rate, part.len() / channels) {
+                None => {
+                    self.hand_out(part, now_us, Self::record)?;
+                    self.clocks.resampler.remember(part);
+                }
+                Some(step) => self.play_at(step, part, now_us)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes as many samples as asked for from one more or one less, or as many.
+    fn play_at(&mut self, step: Step, out: &mut [T], now_us: i64) -> Result<(), Error> {
+        let channels = self.decoder.channels();
+        let samples = out.len() / channels;
+        let mut straight = std::mem::take(&mut self.clocks.straight);
+        straight.clear();
+        straight.resize(step.consumed * channels, T::default());
+        let plain = match step.consumed > samples {
+            true => samples - 1,
+            false => step.consumed,
+        };
+        let mut last = None;
+        self.hand_out(
+            &mut straight[..plain * channels],
+            now_us,
+            |this, span, awaited| {
+                last = Some((span, awaited));
+                this.record(span, awaited);
+            },
+        )?;
+        if step.consumed > samples {
+            // The last two, or one of which is there only once, are played as one.
+            let mut joined = None;
+            let mut missed = false;
+            self.hand_out(
+                &mut straight[plain * channels..],
+                now_us,
+                |this, span, awaited| {
+                    joined = Some(this.with(joined, span));
+                    missed |= awaited;
+                },
+            )?;
+            if let Some(span) = joined {
+                self.record(Span { samples: 1, ..span }, missed);
+            }
+            self.counter.stats.removed += 1;
+        } else if step.consumed < samples {
+            if let Some((span, awaited)) = last {
+                let again = Span {
+                    time: span.time.map(|time| time + self.media_of(&span)),
+                    media: span.time.map(|_| 0),
+                    samples: 1,
+                    ..span
+                };
+                self.record(again, awaited);
+            }
+            self.counter.stats.inserted += 1;
+        }
+        while self.pending.len() <= HALF && self.buffer.len() > 0 {
+            if !self.produce(now_us)? {
+                break;
+            }
+        }
+        let mut after = std::mem::take(&mut self.clocks.after);
+        self.pending.peek(&mut after, HALF + 1);
+        let clocks = &mut self.clocks;
+        clocks.resampler.make(step, &straight, &after, out);
+        clocks
+            .drift
+            .followed(step.faster(samples), self.config.rate);
+        (clocks.straight, clocks.after) = (straight, after);
+        Ok(())
+    }
+
+    /// What a span and the one before it are together.
+    fn with(&self, before: Option<Span>, span: Span) -> Span {
+        let Some(before) = before else {
+            let media = span.time.map(|_| self.media_of(&span));
+            return Span { media, ..span };
+        };
+        let both = |a: i64| a + self.media_of(&span);
+        match (before.time, span.time) {
+            (Some(_), Some(_)) => Span {
+                media: before.media.map(both),
+                ..before
+            },
+            (None, Some(_)) => self.with(None, span),
+            (_, None) => before,
+        }
+    }
+
+    /// The media time that a span stands for.
+    fn media_of(&self, span: &Span) -> i64 {
+        span.media.unwrap_or(span.samples as i64 * self.scale)
+    }
+}
