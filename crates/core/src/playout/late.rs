@@ -9,7 +9,7 @@ use crate::opus::{Decode, Error, Sample};
 
 /// The most that adaptive playout leaves out of what came too late. More would be missed, and is
 /// played late: speech is better late than never.
-const LEFT_OUT_MS: i64 = 300;
+const LEFT_OUT_MS: i64 = 280;
 
 /// Made-up sound fades into what it stood for over this time.
 const FADE_MS: u32 = 5;
