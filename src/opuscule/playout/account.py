@@ -159,7 +159,9 @@ class PlayoutStats:
         names = [field.name for field in fields(cls)]
         last = {name: getattr(parts[-1], name) if parts else 0 for name in names}
         sums = {name: sum(getattr(part, name) for part in parts) for name in names}
-        return cls(**{name: last[name] if name.endswith(("_ms", "_ppm")) else sums[name] for name in names})
+        return cls(
+            **{name: last[name] if name.endswith(("_ms", "_ppm")) else sums[name] for name in names}
+        )
 
     def _share(self, samples: int) -> float:
         return samples / self.played_samples if self.played_samples else 0.0
