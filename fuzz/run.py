@@ -32,6 +32,7 @@ RUST = {
     "ogg": 3000,
     "tags": 600,
     "playout": 300,
+    "playout_real": 300,
 }
 PYTHON = ("frame", "stamped", "capture", "trace")
 

@@ -62,7 +62,7 @@ PAGES = {
         "Playout",
         """Packets that come in any order, late or not at all become sound in time. Guides:
 [Playout](../playout.md), [Why a call sounded bad](../measuring-playout.md).""",
-        ["opuscule.playout", "opuscule.measure.playout"],
+        ["opuscule.playout", "opuscule.realtime", "opuscule.mixer", "opuscule.measure.playout"],
     ),
     "talk": (
         "Talk",

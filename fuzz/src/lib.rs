@@ -9,6 +9,7 @@ pub mod extensions;
 pub mod ogg;
 pub mod packet;
 pub mod playout;
+pub mod playout_real;
 pub mod stub;
 pub mod tags;
 
@@ -16,7 +17,7 @@ pub mod tags;
 pub type Check = fn(&[u8]);
 
 /// Every target: its name and its invariant.
-pub const ALL: [(&str, Check); 7] = [
+pub const ALL: [(&str, Check); 8] = [
     ("packet", packet::check),
     ("delimited", delimited::check),
     ("extensions", extensions::check),
@@ -24,4 +25,5 @@ pub const ALL: [(&str, Check); 7] = [
     ("ogg", ogg::check),
     ("tags", tags::check),
     ("playout", playout::check),
+    ("playout_real", playout_real::check),
 ];

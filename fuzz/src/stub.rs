@@ -32,9 +32,10 @@ pub fn packet(toc: u8, frames: u8, flags: u8, time: i64) -> Packet {
     packet
 }
 
-/// What the sample at this media time is, of `scale` ticks a sample; exact in an `f32`.
-pub fn value(time: i64, scale: i64) -> f32 {
-    ((time.div_euclid(scale) & 0xf_ffff) + 1) as f32
+/// What the `n`th sample from this media time on is, of `scale` ticks a sample; exact in an `f32`.
+pub fn values(time: i64, scale: i64) -> impl Iterator<Item = f32> {
+    let first = time.div_euclid(scale) & 0xf_ffff;
+    (first..).map(|n| ((n & 0xf_ffff) as i32 + 1) as f32)
 }
 
 /// The decoder.
@@ -56,9 +57,10 @@ impl Stub {
     }
 
     fn write(&self, time: i64, samples: usize, more: f32, out: &mut Vec<f32>) {
-        for n in 0..samples as i64 {
-            let sample = value(time + n * self.scale(), self.scale()) + more;
-            out.extend(std::iter::repeat_n(sample, self.channels));
+        let samples = values(time, self.scale()).take(samples);
+        match self.channels {
+            1 => out.extend(samples.map(|sample| sample + more)),
+            _ => out.extend(samples.flat_map(|sample| [sample + more; 2])),
         }
     }
 
@@ -106,6 +108,10 @@ impl Decode<f32> for Stub {
             self.write(time, samples, 0.0, out);
         }
         Ok(samples)
+    }
+
+    fn reset(&mut self) -> Result<(), Error> {
+        Ok(())
     }
 
     fn fec_samples(&self, next: &[u8]) -> usize {

@@ -1,7 +1,11 @@
 //! Playout's invariant with scenarios drawn at random, without libFuzzer's slow instruments.
 
 #[path = "../../../fuzz/src/lib.rs"]
-#[allow(unreachable_pub, dead_code, reason = "the fuzz targets are a crate of their own")]
+#[allow(
+    unreachable_pub,
+    dead_code,
+    reason = "the fuzz targets are a crate of their own"
+)]
 mod invariants;
 
 use invariants::playout::check;
@@ -17,10 +21,31 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 8
     }
 
-    /// Bytes of which the small are more frequent, as they are the ones that do more.
-    fn scenario(&mut self, bytes: &mut Vec<u8>) {
+    fn below(&mut self, most: usize) -> usize {
+        (self.next() % most as u64) as usize
+    }
+
+    /// Bytes of which the small are more frequent, as they are the ones that do more; every other
+    /// time one of the seeds, with some of its bytes changed or with another's end.
+    fn scenario(&mut self, seeds: &[Vec<u8>], bytes: &mut Vec<u8>) {
         bytes.clear();
-        let length = 4 + self.next() % if self.next() % 8 == 0 { 200 } else { 40 };
+        if self.below(2) == 0 && !seeds.is_empty() {
+            bytes.extend(&seeds[self.below(seeds.len())]);
+            if self.below(2) == 0 {
+                let other = &seeds[self.below(seeds.len())];
+                bytes.truncate(self.below(bytes.len() + 1));
+                bytes.extend(&other[self.below(other.len() + 1)..]);
+            }
+            for _ in 0..self.below(5) {
+                let place = self.below(bytes.len().max(1));
+                if let Some(byte) = bytes.get_mut(place) {
+                    *byte = self.next() as u8;
+                }
+            }
+            return;
+        }
+        let most = if self.below(8) == 0 { 200 } else { 40 };
+        let length = 4 + self.below(most);
         for _ in 0..length {
             let drawn = self.next();
             let masks = [0xff, 0xff, 0x7f, 0x1f];
@@ -29,10 +54,24 @@ impl Random {
     }
 }
 
+fn seeds() -> Vec<Vec<u8>> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/playout");
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .expect("a folder of seeds")
+        .map(|entry| entry.expect("a folder that can be read").path())
+        .collect();
+    paths.sort();
+    let read = |path| std::fs::read(path).expect("a file");
+    paths.into_iter().map(read).collect()
+}
+
 fn run(scenarios: u64, seed: u64) {
-    let (mut random, mut bytes) = (Random(seed), Vec::new());
+    let (mut random, seeds, mut bytes) = (Random(seed), seeds(), Vec::new());
     for n in 0..scenarios {
-        random.scenario(&mut bytes);
+        if n > 0 && n.is_multiple_of(1_000_000) {
+            println!("{n} scenarios");
+        }
+        random.scenario(&seeds, &mut bytes);
         let done = std::panic::catch_unwind(|| check(&bytes));
         assert!(done.is_ok(), "scenario {n} of seed {seed}: {bytes:?}");
     }
