@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from _network import ROW_MS, Trace, in_packets
-from _receivers import FIRST_PULL_MS
+from opuscule.measure.playout.account import (
+    DATA,
+    delays_of,
+    media_samples,
+    of_the_stream,
+    shares_of,
+    track_of,
+)
 from opuscule.playout import PlayedSpan
 
 __all__ = [
@@ -24,12 +31,14 @@ __all__ = [
     "delay_of_log",
     "events",
     "heard",
+    "loudest_in_gaps",
+    "mean_of_log",
     "rebuilt",
+    "shares_of",
     "voiced",
 ]
 
 RATE, BLOCK_SAMPLES = 48_000, 480
-DATA = ("received", "fec", "dred")
 BACK_MS = 20
 """What counts as back: so little above the delay before."""
 STAYS_MS = 200
@@ -48,11 +57,6 @@ def voiced(reference: Path) -> NDArray[np.bool_]:
     blocks = x[: len(x) // BLOCK_SAMPLES * BLOCK_SAMPLES].reshape(-1, BLOCK_SAMPLES)
     loud = np.sqrt(np.mean(blocks**2, axis=1)) > 0.1 * np.sqrt(np.mean(x**2))
     return np.repeat(loud, BLOCK_SAMPLES)
-
-
-def media_samples(span: PlayedSpan) -> int:
-    """How much of the stream a span stands for: more than it lasts where it is played faster."""
-    return span.samples if span.media_samples is None else span.media_samples
 
 
 def times_played(spans: Sequence[PlayedSpan], samples: int) -> NDArray[np.int64]:
@@ -74,42 +78,17 @@ def heard(spans: Sequence[PlayedSpan], reference: Path) -> float:
 
 def delay_of_log(spans: Sequence[PlayedSpan]) -> tuple[Floats, Floats]:
     """When each span from data began to be played and how long after it was sent; both in ms."""
-    at, times, delays = FIRST_PULL_MS * RATE // 1000, list[float](), list[float]()
-    for span in spans:
-        if span.time_samples is not None and span.origin in DATA:
-            times.append(at / 48)
-            delays.append((at - span.time_samples) / 48)
-        at += span.samples
-    return np.array(times), np.array(delays)
-
-
-def shares_of(spans: Sequence[PlayedSpan]) -> dict[str, float]:
-    """How much of what was played, from the first span of data to the last, was made from what."""
-    between = _of_the_stream(spans)
-    total = sum(span.samples for span in between)
-    shares: dict[str, float] = {}
-    for span in between:
-        name = "stretched" if span.media_samples is not None else span.origin
-        shares[name] = shares.get(name, 0.0) + span.samples / total
-    return shares
-
-
-def _of_the_stream(spans: Sequence[PlayedSpan]) -> Sequence[PlayedSpan]:
-    """Without what was played before the first packet and after the last."""
-    of_data = [k for k, span in enumerate(spans) if span.origin in DATA]
-    return spans[of_data[0] : of_data[-1] + 1] if of_data else ()
+    track = np.array(track_of(spans)).reshape(-1, 3)
+    return track[:, 0], track[:, 1]
 
 
 def mean_of_log(spans: Sequence[PlayedSpan]) -> tuple[float, float]:
     """How much from the first span of data to the last is from none; the mean delay in ms."""
-    between = _of_the_stream(spans)
-    total = sum(span.samples for span in between)
-    made_up = sum(span.samples for span in between if span.origin not in DATA)
-    _, delays = delay_of_log(spans)
-    lasted = [s.samples for s in spans if s.time_samples is not None and s.origin in DATA]
-    if not lasted:
-        return 1.0, float("nan")
-    return made_up / total, float(np.average(delays, weights=lasted))
+    first, stop = of_the_stream(spans)
+    total = sum(span.samples for span in spans[first:stop])
+    made_up = sum(span.samples for span in spans[first:stop] if span.origin not in DATA)
+    delays = delays_of(spans)
+    return (made_up / total, delays.mean_ms) if delays else (1.0, float("nan"))
 
 
 def rebuilt(spans: Sequence[PlayedSpan], trace: Trace, rows: int, longest_ms: int) -> float:

@@ -43,8 +43,8 @@ KINDS_OF_OUR_OWN = ("reorder60", "reorder60_ge05_b2")
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "loss": (LOSS, ("plain", "fec")),
-    "dred120": (LOSS, ("dred20", "dred40", "dred60")),
-    "dred200": (LOSS, ("dred20", "dred40", "dred60")),
+    "dred120": (LOSS, ("dred40_80",)),
+    "dred200": (LOSS, ("dred40_240",)),
     "dred460": (LOSS, ("dred20", "dred40", "dred60")),
     "jitter": (("exp10", "exp40", "exp80", "wifi40"), ("plain",)),
     "mixes": (("exp40_ge05_b2", "exp80_ge03_b2", "wifi40_ge10_b4"), ("plain",)),
@@ -73,8 +73,9 @@ PARTS = {
 
 ADAPTIVE: dict[str, Any] = {"mode": "adaptive", "target_delay_ms": 30}
 SETTINGS: dict[str, dict[str, Any]] = {
-    "dred120": {"mode": "fixed", "target_delay_ms": 115},
-    "dred200": {"mode": "fixed", "target_delay_ms": 195},
+    "loss": {"mode": "adaptive", "target_delay_ms": 30, "complexity": 7},
+    "dred120": {"mode": "fixed", "target_delay_ms": 115, "complexity": 7},
+    "dred200": {"mode": "fixed", "target_delay_ms": 195, "complexity": 7},
     "dred460": {"mode": "fixed", "target_delay_ms": 455},
     "skipping": {"mode": "fixed", "target_delay_ms": 55},
     "gaps": {"mode": "fixed", "target_delay_ms": 455},

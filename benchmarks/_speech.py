@@ -28,6 +28,7 @@ NETEQ = Path(__file__).parents[2] / "shared" / "neteq"
 CACHE = Path(tempfile.gettempdir()) / "opuscule-playout"
 RATE, LOOKAHEAD_SAMPLES = 48_000, 312
 SLACK = 0.02
+"""Of the bytes, up and down; half of it above is aimed at."""
 BITRATES = range(20_000, 29_000, 250)
 
 Samples = NDArray[np.float64]
@@ -60,6 +61,9 @@ STREAMS: dict[str, Recipe | None] = {
     "dred20": Recipe(_DRED),
     "dred40": Recipe(replace(_DRED, frame_ms=40), rows=2),
     "dred60": Recipe(replace(_DRED, frame_ms=60, dred_ms=800), rows=3),
+    # No more redundancy than the delay lets in: the rest is better spent on what is received.
+    "dred40_80": Recipe(replace(_DRED, signal="voice", frame_ms=40, dred_ms=80), rows=2),
+    "dred40_240": Recipe(replace(_DRED, signal="voice", frame_ms=40, dred_ms=240), rows=2),
     "plain60": Recipe(replace(_PLAIN, frame_ms=60), rows=3),
     "dtx": Recipe(replace(_PLAIN, dtx=True), left_out=True, like_fec=False),
     "talkers": Recipe(_PLAIN, talkers=2),
@@ -131,7 +135,8 @@ def _search(recipe: Recipe, wanted_bytes: int) -> list[bytes]:
         return _encode(pcm, recipe, 24_000)
     # Bytes do not grow steadily with the bit rate, at which libopus changes mode: try them all.
     tries = (_encode(pcm, recipe, bitrate) for bitrate in BITRATES)
-    best = min(tries, key=lambda packets: abs(sum(map(len, packets)) - wanted_bytes))
+    aim = wanted_bytes * (1 + SLACK / 2)
+    best = min(tries, key=lambda packets: abs(sum(map(len, packets)) - aim))
     total = sum(map(len, best))
     assert abs(total / wanted_bytes - 1) < SLACK, f"{total} bytes, {wanted_bytes} wanted"
     return best

@@ -31,12 +31,14 @@ RUST = {
     "edit": 2800,
     "ogg": 3000,
     "tags": 600,
+    "playout": 300,
+    "playout_real": 300,
 }
-PYTHON = ("frame", "stamped")
+PYTHON = ("frame", "stamped", "capture", "trace")
 
 SANITIZER = "-Zsanitizer=address"
 FLAGS = (
-    *("-Cpasses=sancov-module", "-Cdebug-assertions"),
+    *("--cfg=fuzzing", "-Cpasses=sancov-module", "-Cdebug-assertions"),
     *(
         f"-Cllvm-args=-sanitizer-coverage-{part}"
         for part in ("level=4", "inline-8bit-counters", "pc-table", "trace-compares")

@@ -8,17 +8,22 @@ pub mod edit;
 pub mod extensions;
 pub mod ogg;
 pub mod packet;
+pub mod playout;
+pub mod playout_real;
+pub mod stub;
 pub mod tags;
 
 /// Fails if the invariant does not hold of these bytes.
 pub type Check = fn(&[u8]);
 
 /// Every target: its name and its invariant.
-pub const ALL: [(&str, Check); 6] = [
+pub const ALL: [(&str, Check); 8] = [
     ("packet", packet::check),
     ("delimited", delimited::check),
     ("extensions", extensions::check),
     ("edit", edit::check),
     ("ogg", ogg::check),
     ("tags", tags::check),
+    ("playout", playout::check),
+    ("playout_real", playout_real::check),
 ];

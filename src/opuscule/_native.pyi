@@ -189,6 +189,7 @@ class Playout:
         mode: str = "whole",
         max_delay_ms: int = 1000,
         late_per_mille: int = 10,
+        restart_ms: int = 5000,
     ) -> Playout: ...
     def push(
         self, sequence: int, time_samples: int, data: bytes, now_us: int, *, jump: bool = False

@@ -99,6 +99,7 @@ fn config(mode: &str, target_delay_ms: u32, complexity: u8) -> Result<PlayoutCon
         max_delay_ms: 1000,
         late_per_mille: 10,
         max_buffer_ms: 10_000,
+        restart_ms: 5_000,
     })
 }
 

@@ -253,11 +253,13 @@ impl<R> Concealer<R> {
         let per_ms = (decoder.rate() / 1000) as usize;
         let mut done = 0;
         while done < samples {
-            if self.plc_samples < SUSTAINED_MS as usize * per_ms {
-                decoder.sustain();
-            }
             let piece = (samples - done).min(10 * per_ms);
-            decoder.conceal(piece, out)?;
+            let concealed_ms = self.plc_samples / per_ms;
+            if piece == 10 * per_ms && concealed_ms < SUSTAINED_MS as usize {
+                decoder.prolong(held(concealed_ms), out)?;
+            } else {
+                decoder.conceal(piece, out)?;
+            }
             self.plc_samples += piece;
             done += piece;
         }
@@ -311,6 +313,18 @@ impl<R> Concealer<R> {
             }
         }
         Ok(None)
+    }
+}
+
+/// How much of the spectrum stays as it is, after so much concealment: how sound goes on is
+/// predicted well for 10 ms, and then less and less.
+fn held(concealed_ms: usize) -> f32 {
+    match concealed_ms {
+        0..10 => 0.0,
+        10..20 => 0.3,
+        20..30 => 0.5,
+        30..40 => 0.6,
+        _ => 0.7,
     }
 }
 

@@ -21,6 +21,7 @@ fn config() -> PlayoutConfig {
         max_delay_ms: 1000,
         late_per_mille: 10,
         max_buffer_ms: 10_000,
+        restart_ms: 5_000,
     }
 }
 

@@ -78,7 +78,7 @@ type Played = (
 #[pymethods]
 impl PyPlayout {
     #[new]
-    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms, gain_q8=0, begin=None, mode="whole", max_delay_ms=1000, late_per_mille=10))]
+    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms, gain_q8=0, begin=None, mode="whole", max_delay_ms=1000, late_per_mille=10, restart_ms=5000))]
     #[expect(clippy::too_many_arguments, reason = "one per setting, by keyword")]
     fn new(
         rate: u32,
@@ -92,6 +92,7 @@ impl PyPlayout {
         mode: &str,
         max_delay_ms: i64,
         late_per_mille: i64,
+        restart_ms: i64,
     ) -> PyResult<Self> {
         let mode = match mode {
             "whole" => Mode::Whole,
@@ -125,6 +126,14 @@ impl PyPlayout {
         if mode == Mode::Adaptive && longest < target || longest > 60_000 || late > 1000 {
             return Err(late_range());
         }
+        let restart_ms = u32::try_from(restart_ms)
+            .ok()
+            .filter(|ms| *ms <= 3_600_000)
+            .ok_or_else(|| {
+                errors::argument(format!(
+                    "restart_ms is {restart_ms}; expected 0 (never) to 3600000"
+                ))
+            })?;
         let config = PlayoutConfig {
             rate,
             channels,
@@ -137,6 +146,7 @@ impl PyPlayout {
             late_per_mille: late,
             target_delay_ms: target,
             max_buffer_ms: most,
+            restart_ms,
         };
         let playout = Playout::new(config).map_err(errors::codec)?;
         Ok(Self {
@@ -167,6 +177,7 @@ impl PyPlayout {
             Pushed::Kept => "kept",
             Pushed::Duplicate => "duplicate",
             Pushed::Late => "late",
+            Pushed::Stray => "stray",
         })
     }
 

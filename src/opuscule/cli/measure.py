@@ -210,7 +210,7 @@ def _show(played: "PlayedCall", with_quality: bool) -> None:
     pairs(_network_rows(played))
     typer.echo("\nWhat was heard")
     pairs(_played_rows(played, with_quality))
-    typer.echo("\nThe engine's statistics")
+    typer.echo("\nBy WebRTC's names")
     _statistics(played)
     console = Console(highlight=False)
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
@@ -289,11 +289,9 @@ def _quality(played: "PlayedCall") -> str:
 
 
 def _statistics(played: "PlayedCall") -> None:
-    numbers = dataclasses.asdict(played.stats)
     cells = [
-        (name, f"{value:.1f}" if isinstance(value, float) else str(value))
-        for name, value in numbers.items()
-        if isinstance(value, int | float)
+        (name, f"{value:.3f}".rstrip("0").rstrip("."))
+        for name, value in played.stats.webrtc().items()
     ]
     half = -(-len(cells) // 2)
     right = [*cells[half:], ("", "")]

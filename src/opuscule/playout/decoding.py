@@ -76,6 +76,7 @@ class StreamDecoder:
             max_buffer_ms=60_000,
             complexity=complexity,
             begin=(first_samples, first_sequence),
+            restart_ms=0,
         )
         self._first_samples = max(stream.pre_skip_samples, first_samples)
         self._pulled_samples = 0

@@ -16,8 +16,9 @@ Mode = Literal["whole", "fixed", "adaptive"]
 """What is done about late packets: all is played, however late; or the delay stays, and what is
 later is lost; or the delay follows the network, and sound is made shorter or longer for it."""
 
-Pushed = Literal["kept", "duplicate", "late"]
-"""What became of a packet: it will be played, had come before, or its time is over."""
+Pushed = Literal["kept", "duplicate", "late", "stray"]
+"""What became of a packet: it will be played, had come before, its time is over, or it lies far from
+the stream and is kept aside, should the sender have begun anew."""
 
 
 class Playout:
@@ -41,6 +42,9 @@ class Playout:
         max_delay_ms: the most that ``adaptive`` aims at.
         late_per_mille: of a thousand packets, how many ``adaptive`` lets come too late: fewer cost
             more delay.
+        restart_ms: 0 to 3,600,000. Packets that lie further than this from where the sender may be
+            by now, and go on from each other for 100 ms while no other comes, are those of a sender
+            that has begun anew: it is followed from its first packet, without a gap. 0: never.
 
     Raises:
         InvalidArgumentError: a value is out of its range.
@@ -59,6 +63,7 @@ class Playout:
         mode: Mode = "whole",
         max_delay_ms: int = 1000,
         late_per_mille: int = 10,
+        restart_ms: int = 5_000,
     ) -> None:
         self.rate = rate
         self.channels = channels
@@ -75,6 +80,7 @@ class Playout:
             mode=mode,
             max_delay_ms=max_delay_ms,
             late_per_mille=late_per_mille,
+            restart_ms=restart_ms,
         )
 
     def push(self, packet: Packet, now: float, *, discontinuity: bool = False) -> Pushed:

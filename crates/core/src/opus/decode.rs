@@ -33,6 +33,12 @@ pub trait Decode<T> {
     /// [`Error::Packet`] when it is no packet; nothing is appended then.
     fn decode(&mut self, packet: &[u8], out: &mut Vec<T>) -> Result<usize, Error>;
 
+    /// See [`Decoder::reset`].
+    ///
+    /// # Errors
+    /// [`Error::Codec`] should libopus refuse.
+    fn reset(&mut self) -> Result<(), Error>;
+
     /// See [`Decoder::fec_samples`].
     fn fec_samples(&self, next: &[u8]) -> usize;
 
@@ -48,8 +54,13 @@ pub trait Decode<T> {
     /// [`Error::Argument`] when `samples` is no multiple of 2.5 ms from 2.5 to 120 ms.
     fn conceal(&mut self, samples: usize, out: &mut Vec<T>) -> Result<usize, Error>;
 
-    /// See [`Decoder::sustain`].
-    fn sustain(&mut self) {}
+    /// See [`Decoder::prolong`].
+    ///
+    /// # Errors
+    /// As those of [`Self::conceal`].
+    fn prolong(&mut self, _held: f32, out: &mut Vec<T>) -> Result<usize, Error> {
+        self.conceal((self.rate() / 100) as usize, out)
+    }
 
     /// See [`Decoder::conceal_towards`].
     ///
@@ -109,6 +120,10 @@ impl<T: Sample> Decode<T> for Decoder {
         self.decode(packet, out)
     }
 
+    fn reset(&mut self) -> Result<(), Error> {
+        self.reset()
+    }
+
     fn fec_samples(&self, next: &[u8]) -> usize {
         self.fec_samples(next)
     }
@@ -121,8 +136,8 @@ impl<T: Sample> Decode<T> for Decoder {
         self.conceal(samples, out)
     }
 
-    fn sustain(&mut self) {
-        self.sustain();
+    fn prolong(&mut self, held: f32, out: &mut Vec<T>) -> Result<usize, Error> {
+        self.prolong(held, out)
     }
 
     fn conceal_towards(

@@ -287,10 +287,15 @@ impl Decoder {
         self.append(samples, out, |raw, room| raw.decode(None, room, false))
     }
 
-    /// Keeps deep concealment as loud as it began, for the next 10 ms of it; without, it begins to
-    /// fade after 20.
-    pub fn sustain(&mut self) {
-        self.raw.sustain();
+    /// Conceals 10 ms without the fading that libopus begins after 20. `held` (0 to 1) of the
+    /// spectrum stays as in the 10 ms before, and the rest goes as libopus predicts it, ever nearer
+    /// to what is common. The same as [`Self::conceal`] where that is not neural.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] should libopus refuse.
+    pub fn prolong<T: Sample>(&mut self, held: f32, out: &mut Vec<T>) -> Result<usize, Error> {
+        let samples = (self.rate / 100) as usize;
+        self.append(samples, out, |raw, room| raw.prolong(held, room))
     }
 
     /// Conceals `samples` per channel up to `next`, the packet behind the gap, from both sides of

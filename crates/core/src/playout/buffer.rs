@@ -105,6 +105,11 @@ impl Buffer {
         }
     }
 
+    /// Media time and arrival of each.
+    pub(super) fn arrivals(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.packets.iter().map(|(time, p)| (*time, p.arrival_us))
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (i64, &[u8])> + Clone {
         self.packets
             .iter()

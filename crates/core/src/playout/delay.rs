@@ -43,6 +43,9 @@ const DEVIATIONS: f64 = 3.0;
 /// Added to what was seen.
 const MARGIN_US: f64 = 10_000.0;
 
+/// No network holds packets back for so long, nor hurries them: the clock was set.
+const CLOCK_SET_US: u64 = 60_000_000;
+
 /// A packet's lateness.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
@@ -99,6 +102,11 @@ impl Delay {
 
     pub(super) fn observe(&mut self, time: i64, now_us: i64) {
         let transit = now_us.saturating_sub(time * 1000 / i64::from(MEDIA_RATE / 1000));
+        if let Some(base_us) = self.base_us()
+            && transit.abs_diff(base_us) > CLOCK_SET_US
+        {
+            self.set_clock(transit.saturating_sub(base_us));
+        }
         if let Some(before) = self.transit_us.replace(transit) {
             let d = transit.abs_diff(before) as f64;
             self.jitter_us += (d - self.jitter_us) / 16.0;
@@ -122,6 +130,17 @@ impl Delay {
             self.seen.pop_front();
         }
         self.aim(now_us);
+    }
+
+    /// Takes what was seen for as much later as the clock was set forward.
+    fn set_clock(&mut self, by_us: i64) {
+        (self.base, self.transit_us) = (None, None);
+        for seen in &mut self.seen {
+            seen.arrival_us = seen.arrival_us.saturating_add(by_us);
+        }
+        for at in &mut self.stalls {
+            *at = at.saturating_add(by_us);
+        }
     }
 
     fn note_stall(&mut self, late_us: i64, now_us: i64) {

@@ -8,26 +8,16 @@ use super::adapt::Adapter;
 use super::buffer::{Buffer, Waiting};
 use super::delay::Delay;
 use super::follow::Clocks;
+use super::restart::Strays;
 use super::stats::{Counter, Stats};
 use super::stretch::Unit;
-use super::{Incoming, Mode, PlayoutConfig, Pushed, media_us};
+use super::{Incoming, Mode, PlayoutConfig, Pushed};
 use crate::MEDIA_RATE;
 use crate::conceal::{Concealer, Missing, Origin};
 use crate::opus::{Decode, Decoder, Error, Sample};
 
-/// A stream whose first packet lies within this much of its beginning lost what came before; one
-/// that begins later was joined under way.
-const JOINED_MS: u32 = 1000;
-
-/// The shortest packet that there is, 2.5 ms, in 48 kHz samples (RFC 6716 §2.1.4).
-const SHORTEST_PACKET: i64 = 120;
-
 /// The longest packet that is taken, as long as a datagram: padding could make it any length.
 const MAX_PACKET_BYTES: usize = 65_535;
-
-/// The most that waits for each millisecond of `max_buffer_ms`: frames of 2.5 ms, each as long as
-/// any may be (RFC 6716 §3.4, rule R2).
-const MAX_BYTES_PER_MS: usize = 1275 * 2 / 5;
 
 /// Media times and sequence numbers from here on are nobody's: 5,900 years of audio.
 const FURTHEST: i64 = 1 << 53;
@@ -39,6 +29,7 @@ const DTX_BYTES: usize = 2;
 const MAX_LOG_SPANS: usize = 2048;
 
 /// Where playing stands.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Position {
     pub(super) time: i64,
     pub(super) sequence: i64,
@@ -59,7 +50,10 @@ pub struct Playout<T: Sample, D: Decode<T> = Decoder> {
     pub(super) pending: Pending<T>,
     pub(super) scratch: Vec<T>,
     pub(super) position: Option<Position>,
-    first_arrival_us: Option<i64>,
+    /// Where the stream begins, if that is known.
+    pub(super) begin: Option<Position>,
+    pub(super) first_arrival_us: Option<i64>,
+    pub(super) strays: Strays,
     pub(super) end: Option<Position>,
     /// Media time put in since the last packet, while nothing was at hand.
     pub(super) put_in: i64,
@@ -71,7 +65,7 @@ pub struct Playout<T: Sample, D: Decode<T> = Decoder> {
     /// When the packet came that was decoded last.
     arrival_us: i64,
     /// The time of the last pull.
-    now_us: i64,
+    pub(super) now_us: i64,
     /// The next packet's FEC has been played.
     pub(super) fec_used: bool,
     pub(super) counter: Counter,
@@ -108,7 +102,11 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             buffer: Buffer::default(),
             scratch: Vec::new(),
             position: None,
+            begin: config
+                .begin
+                .map(|(time, sequence)| Position { time, sequence }),
             first_arrival_us: None,
+            strays: Strays::default(),
             end: None,
             put_in: 0,
             underrun_samples: 0,
@@ -140,6 +138,9 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         }
         let samples = self.decoder.packet_samples(packet.data)?;
         let duration = samples as i64 * self.scale;
+        if let Some(aside) = self.set_aside(&packet, duration, now_us) {
+            return Ok(aside);
+        }
         self.delay.observe(packet.time, now_us);
         self.clocks.observe_packet(packet.time, now_us);
         // In part it may still be heard, unless all is to be played from its packet's beginning.
@@ -168,6 +169,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// [`Error::Argument`] when one of them is not from 0 up to 2^53.
     pub fn finish(&mut self, time: i64, sequence: i64) -> Result<(), Error> {
         check_position(time, sequence)?;
+        self.restart_before_end(time, sequence)?;
         self.end = Some(Position { time, sequence });
         Ok(())
     }
@@ -178,12 +180,12 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         let over = match (&self.position, &self.end) {
             (Some(position), Some(end)) => position.time >= end.time,
             (None, Some(end)) => {
-                let lost = self.config.begin.is_some_and(|(time, _)| time < end.time);
+                let lost = self.begin.is_some_and(|begin| begin.time < end.time);
                 self.buffer.len() == 0 && !lost
             }
             (_, None) => false,
         };
-        over && self.pending.len() == 0
+        over && self.pending.len() == 0 && !self.strays.believed()
     }
 
     /// Audio that waits, decoded or not, in milliseconds.
@@ -307,67 +309,6 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             self.log.pop_front();
         }
         self.log.push_back(span);
-    }
-
-    fn give_up_oldest(&mut self) {
-        let most = i64::from(self.config.max_buffer_ms * (MEDIA_RATE / 1000));
-        // By number as well: packets that overlap would make any number fit in the time.
-        let count = usize::try_from(most / SHORTEST_PACKET).unwrap_or(usize::MAX);
-        let bytes = self.config.max_buffer_ms as usize * MAX_BYTES_PER_MS;
-        let fits = |buffer: &Buffer| {
-            buffer.span() <= most && buffer.len() <= count && buffer.bytes() <= bytes
-        };
-        while self.buffer.len() > 1 && !fits(&self.buffer) {
-            let start = self.start();
-            let given_up = self.buffer.pop_first();
-            let (Some((_, given_up)), Some(start)) = (given_up, start) else {
-                return;
-            };
-            self.counter.stats.packets_overflow += 1;
-            // The position follows: concealing what was given up would not make room.
-            let position = self.position.get_or_insert(start);
-            let lost = (given_up.sequence - position.sequence).max(0);
-            let after = given_up.sequence + 1;
-            self.buffer.recycle(given_up);
-            self.counter.stats.packets_lost += lost.cast_unsigned();
-            position.sequence = position.sequence.max(after);
-            if let Some((time, _)) = self.buffer.first() {
-                position.time = position.time.max(time);
-            }
-        }
-    }
-
-    /// Where the stream begins, as far as the packets at hand tell.
-    fn start(&self) -> Option<Position> {
-        if let Some((time, sequence)) = self.config.begin {
-            return Some(Position { time, sequence });
-        }
-        let (time, first) = self.buffer.first()?;
-        let joined = time > i64::from(JOINED_MS * (MEDIA_RATE / 1000));
-        Some(if joined {
-            let sequence = first.sequence;
-            Position { time, sequence }
-        } else {
-            Position {
-                time: 0,
-                sequence: 0,
-            }
-        })
-    }
-
-    /// Where to begin, once the first packet has been held back long enough.
-    pub(super) fn begin(&self, now_us: i64) -> Option<Position> {
-        if self.end.is_some() {
-            return self.start();
-        }
-        let held_us = now_us.saturating_sub(self.first_arrival_us?);
-        let span_us = media_us(self.buffer.span());
-        let target = self.target_us();
-        let whole = self.config.mode == Mode::Whole;
-        if held_us < target && (span_us < target || !whole) {
-            return None;
-        }
-        self.start()
     }
 }
 

@@ -44,6 +44,11 @@ impl<T: Unit> Clocks<T> {
         self.drift.observe_packet(transit_us);
     }
 
+    /// Forgets what the packets of another sender said.
+    pub(super) fn forget(&mut self) {
+        self.drift = Drift::new();
+    }
+
     fn rate(&self) -> f64 {
         self.given.unwrap_or_else(|| self.drift.rate())
     }

@@ -56,7 +56,9 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// How long after the earliest possible moment the next sample is played.
     pub(super) fn delay_us(&self, now_us: i64) -> Option<i64> {
         let position = self.position.as_ref()?.time;
-        let next = self.pending.time().unwrap_or(position);
+        // Made-up sound stands for what comes after the position, until it is known to be late.
+        let made_up = self.put_in - self.pending.len() as i64 * self.scale;
+        let next = self.pending.time().unwrap_or(position + made_up.max(0));
         let base_us = self.delay.base_us()?;
         Some(
             now_us

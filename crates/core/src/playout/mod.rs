@@ -9,6 +9,7 @@
 
 mod account;
 mod adapt;
+mod begin;
 mod buffer;
 mod delay;
 mod drift;
@@ -18,6 +19,7 @@ mod late;
 mod lengths;
 mod produce;
 mod resample;
+mod restart;
 mod stats;
 mod stretch;
 
@@ -65,6 +67,27 @@ pub struct PlayoutConfig {
     pub late_per_mille: u16,
     /// The most audio that may wait; beyond it the oldest is given up.
     pub max_buffer_ms: u32,
+    /// Packets further than this from where the sender may be by now are those of a sender that has
+    /// begun anew; 0 for never.
+    pub restart_ms: u32,
+}
+
+/// The shortest packet that there is, 2.5 ms, in 48 kHz samples (RFC 6716 §2.1.4).
+const SHORTEST_PACKET: i64 = 120;
+
+/// The most that waits for each millisecond of `max_buffer_ms`: frames of 2.5 ms, each as long as
+/// any may be (RFC 6716 §3.4, rule R2).
+const MAX_BYTES_PER_MS: usize = 1275 * 2 / 5;
+
+impl PlayoutConfig {
+    /// Whether no more waits than may.
+    fn fits(&self, buffer: &buffer::Buffer) -> bool {
+        let most = i64::from(self.max_buffer_ms) * i64::from(crate::MEDIA_RATE / 1000);
+        // By number as well: packets that overlap would make any number fit in the time.
+        let count = usize::try_from(most / SHORTEST_PACKET).unwrap_or(usize::MAX);
+        let bytes = self.max_buffer_ms as usize * MAX_BYTES_PER_MS;
+        buffer.span() <= most && buffer.len() <= count && buffer.bytes() <= bytes
+    }
 }
 
 /// What became of a pushed packet.
@@ -76,6 +99,8 @@ pub enum Pushed {
     Duplicate,
     /// Its time has been played.
     Late,
+    /// It is far from where the stream is: kept aside, should the sender have begun anew.
+    Stray,
 }
 
 /// Media time in microseconds.

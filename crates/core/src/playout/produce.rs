@@ -14,6 +14,7 @@ const UNDERRUN_PLC_MS: u32 = 60;
 impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// Decodes or fills the next piece; false when there is nothing but silence.
     pub(super) fn produce(&mut self, now_us: i64) -> Result<bool, Error> {
+        self.follow_restart()?;
         if self.position.is_none() {
             self.position = self.begin(now_us);
         }

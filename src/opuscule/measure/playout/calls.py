@@ -119,7 +119,7 @@ def call_of_audio(
     fates = _fates(trace.fates, packets)
     sent = tuple(Sent(p, at, arrival) for p, (at, arrival) in zip(packets, fates, strict=True))
     lasts_ms = packets[-1].end_samples / 48
-    if lasts_ms < trace.duration_ms - 1000:
+    if lasts_ms < trace.duration_ms - 500:
         notes = [*notes, f"the audio ends after {lasts_ms / 1000:.1f} s, before the trace"]
     arrivals = sorted(
         ((s.arrival_ms, s.packet) for s in sent if s.arrival_ms is not None),

@@ -100,6 +100,7 @@ def as_dict(played: PlayedCall) -> dict[str, object]:
         "interruptions": asdict(played.interruptions),
         "speech": {**asdict(played.heard), "unheard_share": played.heard.unheard_share},
         "stats": asdict(played.stats),
+        "webrtc": played.stats.webrtc(),
         "refused_packets": played.simulated.refused,
         "cpu_share": played.cpu_share,
         "quality": played.quality and asdict(played.quality),

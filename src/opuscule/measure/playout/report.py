@@ -86,7 +86,9 @@ def play_call(
     is_whole = reference is not None or all(s.packet.data for s in call.sent)
     clean = clean_decode(call) if reference is None else reference
     end_ms = max([call.duration_ms, *(at_ms for at_ms, _ in call.arrivals[-1:])])
-    simulated = simulate(call.arrivals, call.format, end_ms, **arguments)
+    last = call.sent[-1].packet
+    end = (max(s.packet.end_samples for s in call.sent), last.sequence + 1)
+    simulated = simulate(call.arrivals, call.format, end_ms, end, **arguments)
     spans = simulated.spans
     first, stop = of_the_stream(spans)
     played_ms = sum(span.samples for span in spans[first:stop]) / 48

@@ -21,6 +21,7 @@ AFTER_MS = 2_000
 """How long is pulled after the end: as late as the latest sound may be."""
 
 _RATE = 48_000
+_LOOK_MS = 50
 
 
 class PlayoutArguments(TypedDict, total=False):
@@ -46,7 +47,7 @@ class Simulated:
     """All that was pulled, in order; the first begins at :data:`FIRST_PULL_MS`."""
     stats: PlayoutStats
     targets: tuple[tuple[float, float], ...]
-    """When (ms) the engine began to aim at which delay (ms); empty where it does not say."""
+    """When (ms) the engine began to aim at which delay (ms), looked at every 50 ms."""
     refused: int
     """Packets that were no Opus packets."""
     costs_ns: tuple[int, ...]
@@ -57,6 +58,7 @@ def simulate(
     arrivals: Iterable[tuple[float, Packet]],
     stream: StreamFormat,
     end_ms: float,
+    end: tuple[int, int] | None = None,
     **arguments: Unpack[PlayoutArguments],
 ) -> Simulated:
     """Play packets as they arrive.
@@ -65,6 +67,8 @@ def simulate(
         arrivals: when each packet comes, in ms, in order, and the packet.
         stream: what a receiver is told of the stream.
         end_ms: pulls go on for :data:`AFTER_MS` after it.
+        end: media time and number at which the stream ends, which the receiver is told at
+            ``end_ms``; None for one that ends without a word.
         arguments: of the playout.
 
     Raises:
@@ -87,17 +91,17 @@ def simulate(
                 playout.push(packet, at_ms / 1000)
                 refused -= 1
             costs.append(time.thread_time_ns() - began)
+        if end is not None and now_ms >= end_ms:
+            playout.finish(*end)
+            end = None
         began = time.thread_time_ns()
         pcm += playout.pull(PULL_MS * _RATE // 1000, now_ms / 1000)
         costs.append(time.thread_time_ns() - began)
         spans += playout.take_log()
-        target_ms = _target_ms(playout)
-        if target_ms is not None and (not targets or targets[-1][1] != target_ms):
-            targets.append((float(now_ms), target_ms))
+        if now_ms % _LOOK_MS == FIRST_PULL_MS:
+            target_ms = playout.stats.preferred_buffer_size_ms
+            if not targets or targets[-1][1] != target_ms:
+                targets.append((float(now_ms), target_ms))
     return Simulated(
         bytes(pcm), channels, tuple(spans), playout.stats, tuple(targets), refused, tuple(costs)
     )
-
-
-def _target_ms(_playout: Playout) -> float | None:
-    return None

@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 
-use super::{Control, Memory, RawDecoder};
+use super::{Control, Memory, RawDecoder, Sample};
 use crate::opus::Error;
 
 /// The lowest complexity at which libopus conceals by networks.
@@ -21,6 +21,9 @@ pub(super) const MIN_COMPLEXITY: i32 = 5;
 /// Numbers that describe 10 ms, and how many more libopus's analysis writes behind them.
 const FEATURES: usize = 20;
 const TOTAL_FEATURES: usize = 36;
+
+/// So many of them are the spectrum's shape and loudness; then come the pitch and how sure it is.
+const SPECTRUM: usize = 18;
 
 /// Samples of 10 ms at 16 kHz, at which the networks work, and what is remembered of the sound.
 const FRAME: usize = 160;
@@ -37,7 +40,9 @@ const CONCEALING: usize = HEARD + HEARD_FRAMES * FRAME;
 const QUEUE: usize = CONCEALING + 1 + TOTAL_FEATURES;
 const QUEUED: usize = 5;
 const LOSSES: usize = QUEUE + QUEUED * FEATURES;
-const END: usize = LOSSES + 1;
+const NETWORK: usize = LOSSES + 1;
+const NETWORK_WORDS: usize = 2 * 192;
+const END: usize = NETWORK + 3 * NETWORK_WORDS;
 
 /// `analysis_gap`, `fec_read_pos`, `fec_fill_pos`, `fec_skip`, `analysis_pos`, `predict_pos` of one
 /// that has heard nothing; all else is zero.
@@ -103,11 +108,44 @@ impl RawDecoder {
         self.memory.values_mut().get_mut(at..at + END)
     }
 
-    /// Keeps concealment as loud as it began, while this is said before each piece of it.
-    pub(in crate::opus) fn sustain(&mut self) {
-        if let Some(deep) = self.deep() {
-            deep[LOSSES] = 0;
+    /// Conceals 10 ms, into `out`, as loud as it began, `held` (0 to 1) of the spectrum as in the
+    /// 10 ms before and the rest as it is predicted.
+    pub(in crate::opus) fn prolong<T: Sample>(
+        &mut self,
+        held: f32,
+        out: &mut [T],
+    ) -> Result<usize, Error> {
+        let Some(deep) = self.deep() else {
+            return self.decode(None, out, false);
+        };
+        deep[LOSSES] = 0;
+        if held <= 0.0 || deep[CONCEALING] == 0 {
+            return self.decode(None, out, false);
         }
+        SCOUT.with_borrow_mut(|scout| {
+            let copy = follow(&mut scout.decoder, self)?;
+            scout.pcm.resize(out.len(), 0.0);
+            copy.decode(None, &mut scout.pcm, false)?;
+            let (Some(predicted), Some(deep)) = (copy.deep(), self.deep()) else {
+                return self.decode(None, out, false);
+            };
+            deep.copy_within(LOSSES - FEATURES..LOSSES, 0);
+            let predicted_features = &predicted[LOSSES - FEATURES..LOSSES];
+            for (n, (word, predicted)) in deep.iter_mut().zip(predicted_features).enumerate() {
+                let held = if n < SPECTRUM { held } else { 0.0 };
+                let (before, predicted) = (f32::from_bits(*word), f32::from_bits(*predicted));
+                *word = (predicted + (before - predicted) * held).to_bits();
+            }
+            give(deep, 1);
+            let done = self.decode(None, out, false);
+            if let Some(deep) = self.deep() {
+                give(deep, 0);
+                // What comes next is predicted from predictions: what is given counts as heard.
+                let network = NETWORK..NETWORK + NETWORK_WORDS;
+                deep[network.clone()].copy_from_slice(&predicted[network]);
+            }
+            done
+        })
     }
 
     /// Prepares the concealment of `frames` of 10 ms that the packet `next`, of `frames_behind` such
@@ -160,18 +198,39 @@ impl RawDecoder {
                 *word = (before + (behind - before) * share).to_bits();
             }
         }
-        deep[GIVEN_READ] = 0;
-        deep[GIVEN] = u32::try_from(count).unwrap_or(0);
-        deep[GIVEN_SKIPPED] = 0;
+        give(deep, u32::try_from(count).unwrap_or(0));
         Ok(true)
     }
 
     /// Forgets what [`Self::guide`] gave and concealment did not need.
     pub(in crate::opus) fn unguide(&mut self) {
         if let Some(deep) = self.deep() {
-            deep[GIVEN_READ..=GIVEN_SKIPPED].fill(0);
+            give(deep, 0);
         }
     }
+}
+
+/// Says how many features lie in the beginning, to be used.
+fn give(deep: &mut [u32], count: u32) {
+    (deep[GIVEN_READ], deep[GIVEN], deep[GIVEN_SKIPPED]) = (0, count, 0);
+}
+
+/// A copy of a decoder in the place for it, one that does not enhance: that comes after all that is
+/// looked for here.
+fn follow<'a>(
+    place: &'a mut Option<RawDecoder>,
+    decoder: &RawDecoder,
+) -> Result<&'a mut RawDecoder, Error> {
+    if place
+        .as_ref()
+        .is_none_or(|copy| copy.channels() != decoder.channels())
+    {
+        *place = None;
+    }
+    let copy = place.get_or_insert_with(|| decoder.clone());
+    copy.copy_from(decoder);
+    copy.set(Control::COMPLEXITY, MIN_COMPLEXITY)?;
+    Ok(copy)
 }
 
 impl Scout {
@@ -183,16 +242,8 @@ impl Scout {
         missing: usize,
         next: &[u8],
     ) -> Result<Option<[Features; HEARD_FRAMES]>, Error> {
-        let copy = match &mut self.decoder {
-            Some(copy) if copy.channels() == decoder.channels() => {
-                copy.copy_from(decoder);
-                copy
-            }
-            other => other.insert(decoder.clone()),
-        };
-        // Enhancement comes after what is remembered here.
-        copy.set(Control::COMPLEXITY, MIN_COMPLEXITY)?;
-        let channels = copy.channels();
+        let channels = decoder.channels();
+        let copy = follow(&mut self.decoder, decoder)?;
         self.pcm.resize(samples * channels, 0.0);
         let (made_up, behind) = self.pcm.split_at_mut(missing * channels);
         copy.decode(None, made_up, false)?;
@@ -334,7 +385,6 @@ mod tests {
     fn without_networks_nothing_is_done() -> Result<(), Error> {
         let mut decoder = decoder(4)?;
         assert!(!decoder.guide(1, 160, &packets()?[11], 2)?);
-        decoder.sustain();
         decoder.unguide();
         Ok(())
     }
@@ -344,10 +394,10 @@ mod tests {
         let power = |sustained: bool| -> Result<i64, Error> {
             let (mut decoder, mut pcm) = (decoder(5)?, [0_i16; 160]);
             for _ in 0..20 {
-                if sustained {
-                    decoder.sustain();
-                }
-                decoder.decode(None, &mut pcm, false)?;
+                match sustained {
+                    true => decoder.prolong(0.8, &mut pcm)?,
+                    false => decoder.decode(None, &mut pcm, false)?,
+                };
             }
             Ok(pcm.iter().map(|x| i64::from(*x).pow(2)).sum())
         };

@@ -1,0 +1,191 @@
+//! A sender that begins anew: with other sequence numbers and media times, in the same stream.
+//!
+//! One packet that lies far from all others is a stray: a mistake, or malice, and no reason to leave the
+//! stream. When such packets go on from each other and none comes that goes on from the stream, the
+//! sender has begun anew. What is still at hand of the stream is played, and then the new one from its
+//! first packet: there is no gap between them to be filled, forwards or backwards.
+
+use super::buffer::Buffer;
+use super::delay::Delay;
+use super::engine::{Playout, Position};
+use super::stretch::Unit;
+use super::{Incoming, Pushed, SHORTEST_PACKET};
+use crate::MEDIA_RATE;
+use crate::opus::{Decode, Error, Sample};
+
+/// Strays are believed when for this time nothing else came.
+const BELIEVED_US: i64 = 100_000;
+
+/// Where a sender was, and when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    time: i64,
+    sequence: i64,
+    arrival_us: i64,
+}
+
+impl Place {
+    /// Whether a packet goes on from here: within `most` 48 kHz samples of where it may be by now.
+    fn leads_to(&self, packet: &Place, most: i64) -> bool {
+        let elapsed_us = packet.arrival_us.saturating_sub(self.arrival_us).max(0);
+        let elapsed = (elapsed_us / 1000).saturating_mul(i64::from(MEDIA_RATE / 1000));
+        let times = -most..=most.saturating_add(elapsed);
+        let ahead = packet.time - self.time;
+        let numbers = (most + ahead.max(0)) / SHORTEST_PACKET;
+        let ahead_by = packet.sequence - self.sequence;
+        times.contains(&ahead) && (-most / SHORTEST_PACKET..=numbers).contains(&ahead_by)
+    }
+
+    fn further(self, other: Self) -> Self {
+        if other.time >= self.time { other } else { self }
+    }
+}
+
+/// Packets far from the stream.
+#[derive(Debug, Default)]
+pub(super) struct Strays {
+    packets: Buffer,
+    since_us: i64,
+    /// The newest of the stream, and of the strays.
+    newest: Option<Place>,
+    newest_stray: Option<Place>,
+    believed: bool,
+}
+
+impl Strays {
+    /// Whether a new stream waits for the old one's end.
+    pub(super) fn believed(&self) -> bool {
+        self.believed
+    }
+}
+
+impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
+    /// Sets a packet aside that does not go on from the stream.
+    pub(super) fn set_aside(
+        &mut self,
+        packet: &Incoming<'_>,
+        duration: i64,
+        now_us: i64,
+    ) -> Option<Pushed> {
+        let place = Place {
+            time: packet.time,
+            sequence: packet.sequence,
+            arrival_us: now_us,
+        };
+        let most = i64::from(self.config.restart_ms) * i64::from(MEDIA_RATE / 1000);
+        let strays = &mut self.strays;
+        let stray = strays
+            .newest
+            .is_some_and(|newest| !newest.leads_to(&place, most));
+        if !stray || most == 0 {
+            strays.newest = Some(strays.newest.map_or(place, |newest| newest.further(place)));
+            self.forget_strays();
+            return None;
+        }
+        if self.end.is_some() {
+            self.counter.stats.packets_stray += 1;
+            return Some(Pushed::Stray);
+        }
+        let follows = strays
+            .newest_stray
+            .is_some_and(|newest| newest.leads_to(&place, most));
+        if !follows {
+            self.forget_strays();
+            self.strays.since_us = now_us;
+        }
+        let strays = &mut self.strays;
+        strays.newest_stray = Some(
+            strays
+                .newest_stray
+                .map_or(place, |newest| newest.further(place)),
+        );
+        if !strays.packets.insert(packet, duration, now_us) {
+            self.counter.stats.packets_duplicate += 1;
+            return Some(Pushed::Duplicate);
+        }
+        while self.strays.packets.len() > 1 && !self.config.fits(&self.strays.packets) {
+            // So much of it is no mistake.
+            self.strays.believed = true;
+            if let Some((_, oldest)) = self.strays.packets.pop_first() {
+                self.strays.packets.recycle(oldest);
+                self.counter.stats.packets_received += 1;
+                self.counter.stats.packets_overflow += 1;
+            }
+        }
+        Some(Pushed::Stray)
+    }
+
+    fn forget_strays(&mut self) {
+        while let Some((_, packet)) = self.strays.packets.pop_first() {
+            self.counter.stats.packets_stray += 1;
+            self.strays.packets.recycle(packet);
+        }
+        self.strays.newest_stray = None;
+        self.strays.believed = false;
+    }
+
+    /// Goes over to a new stream once it is believed and the old one has been played.
+    pub(super) fn follow_restart(&mut self) -> Result<(), Error> {
+        let strays = &mut self.strays;
+        let waited_us = self.now_us.saturating_sub(strays.since_us);
+        strays.believed |= strays.packets.len() > 1 && waited_us >= BELIEVED_US;
+        if strays.believed && self.buffer.len() == 0 {
+            self.begin_anew()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the end of a stream for that of the new one, if it is.
+    pub(super) fn restart_before_end(&mut self, time: i64, sequence: i64) -> Result<(), Error> {
+        let most = i64::from(self.config.restart_ms) * i64::from(MEDIA_RATE / 1000);
+        let Some(newest) = self.strays.newest_stray else {
+            return Ok(());
+        };
+        let end = Place {
+            time,
+            sequence,
+            arrival_us: newest.arrival_us,
+        };
+        if newest.leads_to(&end, most) {
+            while let Some((_, packet)) = self.buffer.pop_first() {
+                self.counter.stats.packets_overflow += 1;
+                self.buffer.recycle(packet);
+            }
+            self.begin_anew()
+        } else {
+            self.forget_strays();
+            Ok(())
+        }
+    }
+
+    fn begin_anew(&mut self) -> Result<(), Error> {
+        std::mem::swap(&mut self.buffer, &mut self.strays.packets);
+        self.strays.newest = self.strays.newest_stray.take();
+        self.strays.believed = false;
+        let Some((time, first)) = self.buffer.first() else {
+            return Ok(());
+        };
+        self.begin = Some(Position {
+            time,
+            sequence: first.sequence,
+        });
+        self.first_arrival_us = Some(first.arrival_us);
+        self.position = None;
+        (self.put_in, self.underrun_samples) = (0, 0);
+        (self.concealing, self.pausing, self.fec_used) = (false, false, false);
+        self.decoder.reset()?;
+        self.concealer.on_received();
+        // Its clock may be another: what was learnt of the old one says nothing.
+        self.delay = Delay::new(f64::from(self.config.late_per_mille) / 1000.0);
+        self.adapter = Default::default();
+        self.clocks.forget();
+        for (time, arrival_us) in self.buffer.arrivals() {
+            self.delay.observe(time, arrival_us);
+            self.clocks.observe_packet(time, arrival_us);
+        }
+        let stats = &mut self.counter.stats;
+        stats.restarts += 1;
+        stats.packets_received += self.buffer.len() as u64;
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+"""``opuscule measure playout``: what a person sees, what a script gets, what is refused."""
+
+import csv
+import json
+import struct
+import wave
+from pathlib import Path
+
+import pytest
+
+from opuscule.codec import StreamEncoder
+from opuscule.measure.codec import sentence
+
+from .conftest import Shell, write_tone
+
+QUICK = ("--no-quality",)
+
+
+def write_trace(path: Path, lost: range = range(0), late_ms: float = 0.0, rows: int = 250) -> Path:
+    lines = ["seq,send_ms,arrival_ms"]
+    for n in range(rows):
+        late = late_ms if n % 7 == 0 else 0.0
+        lines.append(f"{n},{20 * n},{'' if n in lost else 20 * n + late}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def lossy(shell: Shell) -> Path:
+    return write_trace(shell.folder / "trace.csv", range(100, 110))
+
+
+def test_a_person_reads_what_hurt(shell: Shell, lossy: Path) -> None:
+    shown = shell.well("measure", "playout", "trace.csv", *QUICK)
+    lines = shown.splitlines()
+    assert lines[0].startswith("trace.csv, the built-in sentence: 5.0 s, 250 packets of 20 ms at 2")
+    assert lines[0].endswith("played adaptive, at least 30 ms")
+    assert "lost           10 of 250 packets (4.0%), in 1 bursts" in " ".join(
+        shown.split("  ")
+    ) or ("10 of 250 packets (4.0%), in 1 bursts of 10.0 in the mean, the longest 200 ms" in shown)
+    for heading in ("What the network did", "What was heard", "What hurt most"):
+        assert f"\n{heading}\n" in shown
+    band = next(line for line in lines if line.lstrip().startswith("made of .."))
+    assert "x" in band
+    assert "not heard, but made up or left out" in shown.partition("What hurt most")[2]
+
+
+def test_a_script_gets_the_same(shell: Shell, lossy: Path) -> None:
+    told = json.loads(shell.well("measure", "playout", "trace.csv", *QUICK, "--json"))
+    assert told["trace"] == "trace.csv"
+    assert told["network"]["lost"] == 10
+    assert told["speech"]["lost_ms"] > 100
+    assert told["quality"] is None
+    assert told["hurt"][0] in shell.well("measure", "playout", "trace.csv", *QUICK)
+
+
+def test_what_is_written(shell: Shell, lossy: Path) -> None:
+    pytest.importorskip("matplotlib")
+    write_tone(shell.folder / "a.wav", 4, rate=48_000, channels=2)
+    files = ("--out", "heard.wav", "--log", "log.csv", "--plot", "what.png")
+    shown = shell.well("measure", "playout", "trace.csv", "a.wav", *files, *QUICK)
+    assert "the audio ends after 4.0 s" in shown
+    with wave.open(str(shell.folder / "heard.wav"), "rb") as file:
+        assert (file.getframerate(), file.getnchannels()) == (48_000, 2)
+        samples = file.getnframes()
+    with (shell.folder / "log.csv").open(newline="") as text:
+        assert sum(int(row["samples"]) for row in csv.DictReader(text)) == samples - 240
+    assert (shell.folder / "what.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_options_of_the_encoder_and_the_playout(shell: Shell, lossy: Path) -> None:
+    fec = json.loads(shell.well("measure", "playout", "trace.csv", *QUICK, "--json"))
+    options = ("--dred", "800", "--loss-percent", "20", "--frame-ms", "40", "--bitrate", "40000")
+    deep = json.loads(
+        shell.well(
+            "measure",
+            "playout",
+            "trace.csv",
+            *QUICK,
+            "--json",
+            *options,
+            "--target-delay-ms",
+            "300",
+        )
+    )
+    assert (fec["packets_ms"], deep["packets_ms"]) == (20, 40)
+    assert fec["shares"]["fec"] > 0
+    assert deep["shares"]["dred"] > 0.03
+    assert deep["speech"]["unheard_share"] < 0.2 * fec["speech"]["unheard_share"]
+    assert deep["delay"]["mean_ms"] > 290
+    fixed = json.loads(
+        shell.well(
+            "measure", "playout", "trace.csv", *QUICK, "--json", "--mode", "fixed", "--fec", "off"
+        )
+    )
+    assert "fec" not in fixed["shares"]
+
+
+def test_a_capture_is_played_by_itself(shell: Shell) -> None:
+    sound = sentence()
+    encoder = StreamEncoder(sound.rate, sound.channels, preset="voice")
+    packets = [*encoder.push(sound.pcm), *encoder.finish()]
+    with (shell.folder / "call.pcap").open("wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101))
+        for p in (*packets[:60], *packets[66:]):
+            rtp = struct.pack(">BBHII", 128, 111, p.sequence, p.time_samples, 0x1234ABCD) + p.data
+            udp = struct.pack(">HHHH", 5004, 5006, 8 + len(rtp), 0) + rtp
+            ip = struct.pack(">BBHIBBH8x", 0x45, 0, 20 + len(udp), 0, 64, 17, 0) + udp
+            seconds, ms = divmod(p.time_samples // 48, 1000)
+            file.write(struct.pack("<IIII", 5 + seconds, ms * 1000, len(ip), len(ip)) + ip)
+    shown = shell.well("measure", "playout", "call.pcap", *QUICK)
+    assert shown.startswith(f"call.pcap, the packets in it: 5.7 s, {len(packets)} packets of 20 ms")
+    assert f"6 of {len(packets)} packets" in shown
+    done = shell.run("measure", "playout", "call.pcap", *QUICK, "--ssrc", "7")
+    assert done.code == 1
+    assert "there is no such stream; there are SSRC 0x1234abcd" in done.err
+
+
+def test_the_quality_is_judged_where_a_judge_is(shell: Shell, lossy: Path) -> None:
+    shown = shell.well("measure", "playout", "trace.csv")
+    try:
+        import pesq  # noqa: F401 - only whether it is there
+    except ImportError:
+        assert "not judged; pip install 'opuscule[quality]' adds PESQ and PLCMOS" in shown
+    else:
+        assert "PESQ-WB" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("gone.csv",), "gone.csv"),
+        (("empty.csv",), "empty.csv is empty"),
+        (("trace.csv", "gone.wav"), "gone.wav"),
+        (("trace.csv", "empty.csv"), "empty.csv"),
+        (("trace.csv", "--mode", "odd"), "--mode is 'odd'; expected whole, fixed, adaptive"),
+        (("trace.csv", "--fec", "some"), "--fec is 'some'; expected on or off"),
+        (("trace.csv", "--ssrc", "me"), "--ssrc is 'me'"),
+        (("trace.csv", "--log", "log.txt"), "expected a name that ends in .csv or .jsonl"),
+        (("trace.csv", "--plot", "p.gif"), "expected a name in .png or .svg"),
+        (("trace.csv", "--target-delay-ms", "-1"), "-1"),
+        (("trace.csv", "--late-per-mille", "2000"), "2000"),
+        (("trace.csv", "--bitrate", "1"), "bitrate"),
+        (("trace.csv", "--preset", "loud"), "preset is 'loud'"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    shell: Shell, lossy: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    (shell.folder / "empty.csv").write_text("")
+    done = shell.run("measure", "playout", *arguments)
+    assert (done.code, done.out) == (1, "") or done.code == 2, done
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert len(done.err.strip().splitlines()) == 1 or done.code == 2
