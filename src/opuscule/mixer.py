@@ -35,9 +35,11 @@ class MixedStream:
 
     def __init__(self, playout: Playout, clock: Hashable | None, gain: float) -> None:
         self.playout = playout
+        """Where its packets are pushed."""
         self.gain = gain
         """What its samples are multiplied by; it may be changed at any time."""
         self.clock = clock
+        """What it has in common with the streams that it is in step with."""
         self.spans: list[PlayedSpan] = []
         """What was played since it was emptied last: the playout's log, which the mixer takes."""
         self._scale = MEDIA_RATE // playout.rate
