@@ -60,8 +60,9 @@ PAGES = {
     ),
     "playout": (
         "Playout",
-        "Packets that come in any order, late or not at all become sound in time.",
-        ["opuscule.playout", "opuscule.realtime", "opuscule.mixer"],
+        """Packets that come in any order, late or not at all become sound in time. Guides:
+[Playout](../playout.md), [Why a call sounded bad](../measuring-playout.md).""",
+        ["opuscule.playout", "opuscule.realtime", "opuscule.mixer", "opuscule.measure.playout"],
     ),
     "talk": (
         "Talk",

@@ -260,7 +260,10 @@ def _played_rows(played: "PlayedCall", with_quality: bool) -> list[tuple[str, ob
             f" {d.p95_ms:.0f}, at most {d.greatest_ms:.0f}"
         )
         rows.append(("delay", delay))
-    shares = sorted(played.shares.items(), key=lambda item: -item[1])
+    shares = sorted(
+        ((name, share) for name, share in played.shares.items() if share >= 0.0005),
+        key=lambda item: -item[1],
+    )
     stops = played.interruptions
     stopped = f"{stops.count} × 150 ms or more, {stops.total_ms / 1000:.1f} s in all"
     rows += [

@@ -62,7 +62,7 @@ class Playout:
         begin: tuple[int, int] | None = None,
         mode: Mode = "whole",
         max_delay_ms: int = 1000,
-        late_per_mille: int = 10,
+        late_per_mille: int = 15,
         restart_ms: int = 5_000,
     ) -> None:
         self.rate = rate

@@ -93,9 +93,13 @@ class Delays:
     """Played minus sent, in ms, over all samples from data."""
 
     mean_ms: float
+    """The mean."""
     median_ms: float
+    """What half of it stayed at or below."""
     p95_ms: float
+    """What 95 % stayed at or below."""
     greatest_ms: float
+    """The greatest."""
 
 
 def delays_of(spans: Sequence[PlayedSpan]) -> Delays | None:
@@ -124,6 +128,7 @@ class MadeUp:
     at_ms: float
     """When it was played."""
     duration_ms: float
+    """How long."""
     skipped_ms: float
     """How much of the stream it stands for: nothing where the stream waited and went on."""
     origins: tuple[str, ...]

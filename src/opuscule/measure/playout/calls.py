@@ -66,6 +66,7 @@ class Call:
     """One direction of a call."""
 
     format: StreamFormat
+    """What a receiver is told of the stream; without pre-skip, as in RTP."""
     sent: tuple[Sent, ...]
     """In the order of sending, each once."""
     arrivals: tuple[tuple[float, Packet], ...]

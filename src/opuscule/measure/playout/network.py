@@ -17,18 +17,25 @@ class Network:
     packets: int
     """Sent, each counted once."""
     lost: int
+    """Never came."""
     duplicates: int
+    """Came once more."""
     reordered: int
     """Came after one that was sent later."""
     bursts: int
     """Runs of lost packets."""
     mean_burst_packets: float
+    """How many packets they have."""
     longest_burst_ms: float
+    """How much sound was in the longest."""
     late_median_ms: float
-    """Lateness: how much longer than the fastest a packet took."""
+    """Lateness is how much longer than the fastest a packet took: its median."""
     late_p95_ms: float
+    """What 95 % of the packets stayed below."""
     late_p99_ms: float
+    """What 99 % stayed below."""
     late_greatest_ms: float
+    """The greatest."""
     jitter_ms: float
     """Interarrival jitter (RFC 3550 §6.4.1), in the mean over the call."""
     longest_silence_ms: float

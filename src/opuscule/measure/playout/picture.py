@@ -114,7 +114,8 @@ def _draw_delay(axes: Any, played: PlayedCall) -> None:
         times += [at_ms / 1000, before / 1000]
         delays += [delay_ms, delay_ms]
     axes.plot(times, delays, color="#1f5fa8", linewidth=1.4, label="the delay of what was heard")
-    if targets := played.simulated.targets:
+    if targets := list(played.simulated.targets):
+        targets.append((_played_s(played) * 1000, targets[-1][1]))
         axes.step(
             [at_ms / 1000 for at_ms, _ in targets],
             [target_ms for _, target_ms in targets],
@@ -163,14 +164,14 @@ def _draw_origins(axes: Any, played: PlayedCall) -> None:
             of.append((at / 48_000, span.samples / 48_000))
         name_before = name
     for name in _WORDS | bars:
+        share = played.shares.get(name, 0.0)
         if name in bars:
-            share = played.shares.get(name, 0.0)
             axes.broken_barh(
                 bars[name],
                 (0, 1),
                 color=COLOURS.get(name, COLOURS["silence"]),
                 linewidth=0,
-                label=f"{_WORDS.get(name, name)} {share:.1%}",
+                label=f"{_WORDS.get(name, name)} {share:.1%}" if share >= 0.0005 else None,
             )
     axes.set(yticks=[], ylim=(0, 1))
     axes.set_ylabel("made of", rotation=0, ha="right", va="center")

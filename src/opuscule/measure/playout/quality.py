@@ -40,8 +40,11 @@ class Piece:
     begin_s: float
     """In what was said."""
     end_s: float
+    """The same."""
     pesq_wb: float | None
+    """None as for the whole, and for silence."""
     plcmos: float | None
+    """None as for the whole, and where it was left out: it takes long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Quality:
     plcmos: float | None
     """1 to 5; None where ``speechmos`` is not installed."""
     pieces: tuple[Piece, ...]
+    """What was judged."""
 
 
 def judge(

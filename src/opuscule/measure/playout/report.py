@@ -30,7 +30,9 @@ class Interruptions:
     """Sound from no data for 150 ms and more at a time, as WebRTC counts them."""
 
     count: int
+    """How many."""
     total_ms: float
+    """All of them together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +40,21 @@ class PlayedCall:
     """What a network did to a call, what playout made of it, and what it sounds like."""
 
     call: Call
+    """What was played."""
     simulated: Simulated
+    """The sound, and the engine's log and counts."""
     network: Network
+    """What became of the packets."""
     delays: Delays | None
-    """None when nothing came."""
+    """How late all was heard; None when nothing came."""
     shares: dict[str, float]
     """Of what was played from the first sound to the last, by what it was made from."""
     made_up: tuple[MadeUp, ...]
+    """Every stretch that is from no data."""
     interruptions: Interruptions
+    """The long ones of these."""
     heard: SpeechHeard
+    """What of the speech was heard."""
     quality: Quality | None
     """None without a judge."""
     hurt: tuple[str, ...]

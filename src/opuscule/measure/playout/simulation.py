@@ -43,9 +43,11 @@ class Simulated:
     pcm: bytes
     """Interleaved int16 at 48 kHz; its first sample is time 0."""
     channels: int
+    """1 or 2."""
     spans: tuple[PlayedSpan, ...]
     """All that was pulled, in order; the first begins at :data:`FIRST_PULL_MS`."""
     stats: PlayoutStats
+    """The engine's counts at the end."""
     targets: tuple[tuple[float, float], ...]
     """When (ms) the engine began to aim at which delay (ms), looked at every 50 ms."""
     refused: int
