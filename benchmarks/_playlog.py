@@ -42,6 +42,7 @@ RATE, BLOCK_SAMPLES = 48_000, 480
 BACK_MS = 20
 """What counts as back: so little above the delay before."""
 STAYS_MS = 200
+BACK_WITHIN_MS = 2000
 FADED_MS = 300
 """When a gap should have faded."""
 
@@ -177,7 +178,8 @@ def _back(begin_ms: float, end_ms: float, next_ms: float, times: Floats, delays:
 
 
 def _every(trace: Trace, times: Floats, delays: Floats) -> list[float]:
-    found = events(trace)
+    # Of an event right before the end it cannot be said when the delay is back.
+    found = [event for event in events(trace) if times[-1] > event.end_ms + BACK_WITHIN_MS]
     following = [*(event.begin_ms for event in found[1:]), float("inf")]
     return [
         _back(event.begin_ms, event.end_ms, next_ms, times, delays)

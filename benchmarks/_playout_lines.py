@@ -73,6 +73,8 @@ PARTS = {
 
 ADAPTIVE: dict[str, Any] = {"mode": "adaptive", "target_delay_ms": 30}
 SETTINGS: dict[str, dict[str, Any]] = {
+    "spikes": {"mode": "adaptive", "target_delay_ms": 100},
+    "stalls": {"mode": "adaptive", "target_delay_ms": 100},
     "loss": {"mode": "adaptive", "target_delay_ms": 30, "complexity": 7},
     "dred120": {"mode": "fixed", "target_delay_ms": 115, "complexity": 7},
     "dred200": {"mode": "fixed", "target_delay_ms": 195, "complexity": 7},

@@ -188,7 +188,7 @@ class Playout:
         begin: tuple[int, int] | None = None,
         mode: str = "whole",
         max_delay_ms: int = 1000,
-        late_per_mille: int = 10,
+        late_per_mille: int = 15,
         restart_ms: int = 5000,
     ) -> Playout: ...
     def push(

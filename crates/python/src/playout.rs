@@ -78,7 +78,7 @@ type Played = (
 #[pymethods]
 impl PyPlayout {
     #[new]
-    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms, gain_q8=0, begin=None, mode="whole", max_delay_ms=1000, late_per_mille=10, restart_ms=5000))]
+    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms, gain_q8=0, begin=None, mode="whole", max_delay_ms=1000, late_per_mille=15, restart_ms=5000))]
     #[expect(clippy::too_many_arguments, reason = "one per setting, by keyword")]
     fn new(
         rate: u32,

@@ -1,33 +1,37 @@
 //! Faster or slower: how the delay is brought to its target.
 //!
 //! Theory of operation. The *delay* is how long after the earliest moment it could have come a sample
-//! is played. A change of delay is best not heard: in pauses it costs nothing, and so a small excess
-//! waits for one. A delay that is too small is mended in very periodic sound as well, because the next
-//! late packet would cost more. What a stall left behind, a large excess, is gone within two seconds
-//! whatever it takes: periods are left out of everything that is like itself.
+//! is played. A change of delay is best not heard: in pauses it costs nothing, and so an excess waits
+//! for one; a small one, which may be gone again, is left alone: each change costs. A delay that is too
+//! small is mended in very periodic sound as well, because the next late packet would cost more. What a
+//! stall left behind, a large excess, is gone within a second or two whatever it takes, and the sooner
+//! the better: periods are left out of everything that is at all like itself.
 
 use super::stretch::Join;
 
-/// Delay above and below the target that is left alone.
-const ABOVE_US: i64 = 20_000;
+/// Delay around the target that is left alone.
+const NEAR_US: i64 = 10_000;
 const BELOW_US: i64 = 4_000;
+
+/// Excess from which on it is brought down in pauses, to what is left alone.
+const ABOVE_US: i64 = 40_000;
 
 /// Excess from which it counts as what a stall left behind.
 const LARGE_US: i64 = 120_000;
 
-/// A large excess is gone after this time.
-const RECOVERY_US: i64 = 1_700_000;
+/// A large excess is to be gone after this time.
+const RECOVERY_US: i64 = 1_000_000;
 
 /// The most of the sound that is left out, in all that is played.
-const MOST: f64 = 0.6;
+const MOST: f64 = 0.9;
 
 /// The most that is saved up of it, in milliseconds.
-const SAVED_MS: f64 = 30.0;
+const SAVED_MS: f64 = 200.0;
 
-/// What joins want: in pauses only; very like itself; like itself at all.
+/// What joins want: in pauses only; very like itself; a little.
 const NEVER_ALIKE: f32 = 2.0;
 const VERY_ALIKE: f32 = 0.9;
-const ALIKE: f32 = 0.6;
+const ALIKE: f32 = 0.2;
 
 /// The state of stretching.
 #[derive(Debug, Default)]
@@ -36,6 +40,8 @@ pub(super) struct Adapter {
     credit: f64,
     /// When a large excess has to be gone.
     recover_by_us: Option<i64>,
+    /// Whether the delay is being brought down.
+    coming_down: bool,
     /// Samples to be played before the next join: none is joined twice.
     rest: usize,
 }
@@ -45,6 +51,8 @@ pub(super) struct Adapter {
 pub(super) struct Wish {
     /// Whether to put sound in, and not to leave it out.
     pub(super) longer: bool,
+    /// Whether much is to be joined soon.
+    pub(super) hurry: bool,
     /// How like itself sound has to be that is no pause.
     pub(super) likeness: f32,
     /// Which share of what is played is left out.
@@ -76,14 +84,17 @@ impl Adapter {
     }
 
     fn choose(&mut self, excess_us: i64, now_us: i64) -> Option<Wish> {
-        if excess_us <= ABOVE_US {
+        if excess_us <= NEAR_US {
             self.recover_by_us = None;
+            self.coming_down = false;
             return (excess_us < -BELOW_US).then_some(Wish {
                 longer: true,
+                hurry: false,
                 likeness: VERY_ALIKE,
                 share: 0.0,
             });
         }
+        self.coming_down |= excess_us > ABOVE_US;
         if excess_us > LARGE_US {
             let by = now_us.saturating_add(RECOVERY_US);
             self.recover_by_us.get_or_insert(by);
@@ -91,15 +102,15 @@ impl Adapter {
         let (likeness, share) = match self.recover_by_us {
             Some(by) => {
                 let left = by.saturating_sub(now_us).max(200_000) as f64;
-                (
-                    ALIKE,
-                    (excess_us as f64 / (left + excess_us as f64)).min(MOST),
-                )
+                let share = excess_us as f64 / (left + excess_us as f64);
+                (ALIKE, share.min(MOST))
             }
-            None => (NEVER_ALIKE, 0.0),
+            None if self.coming_down => (NEVER_ALIKE, 0.0),
+            None => return None,
         };
         Some(Wish {
             longer: false,
+            hurry: self.recover_by_us.is_some(),
             likeness,
             share,
         })

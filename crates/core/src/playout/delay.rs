@@ -9,19 +9,25 @@
 //! half a second for what happens once in ten would be a bad trade, and it cannot be foreseen. Packets
 //! that come much later than anything of late are therefore set aside as a *stall*, with all that are
 //! held up behind them, unless stalls follow each other soon: then lateness is what the network has.
+//! In the first seconds, when nothing is known of the network, only what is very late is one.
 
 use std::collections::VecDeque;
 
 use crate::MEDIA_RATE;
 
 /// How long lateness is remembered.
-const WINDOW_US: i64 = 30_000_000;
+const WINDOW_US: i64 = 40_000_000;
 
 /// How long the least transit time is remembered, in two halves.
 const BASE_WINDOW_US: i64 = 10_000_000;
 
-/// A stall is later than the target by more than this.
+/// A stall is later than the target by more than this; in a network that is not known by more.
 const STALL_US: i64 = 150_000;
+const FIRST_STALL_US: i64 = 250_000;
+const KNOWN_AFTER_US: i64 = 5_000_000;
+
+/// Lateness that grows by more than this is of its own making, and not what is held up by another.
+const RISE_US: i64 = 1000;
 
 /// How long after a stall packets that it held up still come.
 const STALL_LENGTH_US: i64 = 200_000;
@@ -32,8 +38,8 @@ const STALL_MEMORY_US: i64 = 3_000_000;
 /// Stalls remembered, however they follow each other.
 const MAX_STALLS: usize = 8;
 
-/// Packets remembered, whatever the window: 30 s of 20 ms packets.
-const MAX_REMEMBERED: usize = 1500;
+/// Packets remembered, whatever the window: 40 s of 20 ms packets.
+const MAX_REMEMBERED: usize = 2000;
 
 /// Time for which the late packets to come are guessed, and the guess: as many standard deviations
 /// above the mean.
@@ -41,7 +47,7 @@ const YOUNG_US: f64 = 10_000_000.0;
 const DEVIATIONS: f64 = 3.0;
 
 /// Added to what was seen.
-const MARGIN_US: f64 = 10_000.0;
+const MARGIN_US: f64 = 20_000.0;
 
 /// No network holds packets back for so long, nor hurries them: the clock was set.
 const CLOCK_SET_US: u64 = 60_000_000;
@@ -64,6 +70,7 @@ pub(super) struct Delay {
     base: Option<(i64, i64, i64)>,
     stalls: VecDeque<i64>,
     stalled: bool,
+    late_us: i64,
     target_us: i64,
     transit_us: Option<i64>,
     jitter_us: f64,
@@ -78,6 +85,7 @@ impl Delay {
             base: None,
             stalls: VecDeque::new(),
             stalled: false,
+            late_us: 0,
             target_us: 0,
             transit_us: None,
             jitter_us: 0.0,
@@ -132,6 +140,12 @@ impl Delay {
         self.aim(now_us);
     }
 
+    /// Time since the first packet that is remembered.
+    fn age_us(&self, now_us: i64) -> i64 {
+        let first_us = self.seen.front().map_or(now_us, |seen| seen.arrival_us);
+        now_us.saturating_sub(first_us)
+    }
+
     /// Takes what was seen for as much later as the clock was set forward.
     fn set_clock(&mut self, by_us: i64) {
         (self.base, self.transit_us) = (None, None);
@@ -144,7 +158,13 @@ impl Delay {
     }
 
     fn note_stall(&mut self, late_us: i64, now_us: i64) {
-        if !self.stalled && late_us > self.target_us.saturating_add(STALL_US) {
+        let before_us = std::mem::replace(&mut self.late_us, late_us);
+        self.stalled &= late_us <= before_us.saturating_add(RISE_US);
+        let stall_us = match self.age_us(now_us) < KNOWN_AFTER_US {
+            true => FIRST_STALL_US,
+            false => STALL_US,
+        };
+        if !self.stalled && late_us > self.target_us.saturating_add(stall_us) {
             self.stalls.push_back(now_us);
             self.stalled = true;
         } else {
@@ -173,8 +193,10 @@ impl Delay {
         if self.sorted.is_empty() {
             return;
         }
-        let share = (1.0 - self.late_share) * (self.sorted.len() - 1) as f64;
-        let place = (share.ceil() as usize).min(self.sorted.len() - 1);
+        // The first of the late ones is waited for: a few packets show few of them.
+        let last = self.sorted.len() - 1;
+        let late = (self.late_share * last as f64) as usize;
+        let place = last - late.saturating_sub(1);
         let quantile = *self.sorted.select_nth_unstable(place).1 as f64;
         // Few packets do not show the rare late ones: for a while these are guessed.
         let count = self.sorted.len() as f64;
@@ -182,9 +204,7 @@ impl Delay {
         let squares = |sum: f64, late: &i64| sum + (*late as f64 - mean).powi(2);
         let deviation = (self.sorted.iter().fold(0.0, squares) / count).sqrt();
         let guess = mean + DEVIATIONS * deviation;
-        let first_us = self.seen.front().map_or(now_us, |seen| seen.arrival_us);
-        let age_us = now_us.saturating_sub(first_us);
-        let youth = (1.0 - age_us as f64 / YOUNG_US).max(0.0);
+        let youth = (1.0 - self.age_us(now_us) as f64 / YOUNG_US).max(0.0);
         let aim = quantile + youth * (guess - quantile).max(0.0);
         self.target_us = (aim + MARGIN_US.min(aim)) as i64;
     }
@@ -212,10 +232,13 @@ mod tests {
     fn the_target_is_what_all_but_few_stay_below() {
         // Every twentieth packet is 60 ms late.
         let late = |n: i64| if n % 20 == 19 { 60 } else { n % 3 };
-        assert_eq!(target_ms((0..1000).map(late)), 60 + 10);
+        assert_eq!(target_ms((0..1000).map(late)), 60 + 20);
         // Of 1,500, five is less than one in a hundred.
         let late = |n: i64| if n % 300 == 299 { 60 } else { n % 3 };
         assert_eq!(target_ms((0..1500).map(late)), 2 + 2);
+        // One of ten thousand is, but of a hundred it is waited for.
+        let late = |n: i64| if n == 90 { 60 } else { n % 3 };
+        assert!(target_ms((0..100).map(late)) >= 60);
     }
 
     #[test]
@@ -230,7 +253,7 @@ mod tests {
     #[test]
     fn what_was_is_forgotten() {
         let late = |n: i64| if n < 1000 { n % 2 * 80 } else { 0 };
-        assert_eq!(target_ms((0..2600).map(late)), 0);
+        assert_eq!(target_ms((0..3100).map(late)), 0);
     }
 
     #[test]

@@ -7,9 +7,9 @@ use crate::MEDIA_RATE;
 use crate::conceal::{Missing, Origin};
 use crate::opus::{Decode, Error, Sample};
 
-/// Lateness that adaptive playout makes up for by leaving out what came too late. More would be
-/// missed, and is waited for: speech is better late than never.
-const LEFT_OUT_MS: i64 = 200;
+/// The most that adaptive playout leaves out of what came too late. More would be missed, and is
+/// played late: speech is better late than never.
+const LEFT_OUT_MS: i64 = 280;
 
 /// Made-up sound fades into what it stood for over this time.
 const FADE_MS: u32 = 5;
@@ -29,19 +29,15 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         Ok(())
     }
 
-    /// Goes on in time with what came a little too late, leaving out what made-up sound stood for.
-    pub(super) fn resume(&mut self) -> Result<(), Error> {
-        let most = LEFT_OUT_MS * i64::from(MEDIA_RATE / 1000);
-        let leave_out = match self.config.mode {
-            Mode::Whole => false,
-            Mode::Fixed => true,
-            Mode::Adaptive => self.put_in <= most,
-        };
-        if self.put_in == 0 || !leave_out {
+    /// Goes on with what came too late, leaving out what made-up sound stood for.
+    pub(super) fn resume(&mut self, now_us: i64) -> Result<(), Error> {
+        if self.put_in == 0 || self.config.mode == Mode::Whole {
             return Ok(());
         }
-        let time = self.position.as_ref().map(|position| position.time);
-        if time.is_none() || self.buffer.first().map(|(at, _)| at) != time {
+        let Some(start) = self.position.as_ref().map(|position| position.time) else {
+            return Ok(());
+        };
+        if self.buffer.first().is_none_or(|(at, _)| at != start) {
             return Ok(());
         }
         // What a gap was shortened by stands for that already.
@@ -49,11 +45,12 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         let made_up = self.pending.take_made_up(most);
         let channels = self.decoder.channels();
         let unheard = (made_up.len() / channels) as i64 * self.scale;
-        let heard_to = time.unwrap_or(0) + self.put_in - unheard;
+        let heard_to = start + self.left_out(start, self.put_in - unheard, now_us);
         self.put_in = 0;
         let (mut at, mut rest, mut sound) = (heard_to, Vec::new(), true);
         while let Some(packet) = self.buffer.pop_first_if(|time, _| {
-            time < heard_to && self.position.as_ref().is_some_and(|p| p.time == time)
+            let in_order = self.position.as_ref().is_some_and(|p| p.time == time);
+            in_order && (time < heard_to || time == start)
         }) {
             let (time, packet) = packet;
             let (sequence, duration) = (packet.sequence, packet.duration);
@@ -93,6 +90,19 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             }
         }
         Ok(())
+    }
+
+    /// How much is left out from `start` on, of what made-up sound stood for. Where the delay is to
+    /// become larger anyway, what is late is played late, which is a change less that is heard.
+    fn left_out(&self, start: i64, made_up: i64, now_us: i64) -> i64 {
+        if self.config.mode == Mode::Fixed {
+            return made_up;
+        }
+        let delay_us = self.delay_us_of(start + made_up, now_us).unwrap_or(0);
+        let missing_us = self.target_us().saturating_sub(delay_us).max(0);
+        let missing = missing_us / 1000 * i64::from(MEDIA_RATE / 1000);
+        let most = LEFT_OUT_MS * i64::from(MEDIA_RATE / 1000);
+        (made_up - missing).clamp(0, most) / self.scale * self.scale
     }
 
     /// Fades what was made up for its place into its beginning.

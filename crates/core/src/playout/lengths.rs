@@ -23,9 +23,10 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
 
     /// Shortens or lengthens what waits, before `wanted` samples are pulled.
     pub(super) fn adapt(&mut self, wanted: usize, now_us: i64) -> Result<(), Error> {
-        self.resume()?;
+        self.resume(now_us)?;
         self.adapter.pass(wanted);
-        if self.config.mode != Mode::Adaptive {
+        // Of what is late the delay is known when it has come.
+        if self.config.mode != Mode::Adaptive || self.put_in > 0 {
             return Ok(());
         }
         let Some(delay_us) = self.delay_us(now_us) else {
@@ -39,7 +40,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         self.decode_ahead()?;
         let most = rate as usize / 1000 * 2 * AHEAD_MS;
         self.pending.mix(&mut self.mix, most);
-        let join = find_join(&self.mix, rate).filter(|join| self.adapter.allows(wish, join));
+        let join = find_join(&self.mix, rate, wish.hurry).filter(|join| self.adapter.allows(wish, join));
         if let Some(join) = join
             && self.pending.join(join, wish.longer)
         {
@@ -59,11 +60,16 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         // Made-up sound stands for what comes after the position, until it is known to be late.
         let made_up = self.put_in - self.pending.len() as i64 * self.scale;
         let next = self.pending.time().unwrap_or(position + made_up.max(0));
+        self.delay_us_of(next, now_us)
+    }
+
+    /// The same of the sound of a media time, were it played next.
+    pub(super) fn delay_us_of(&self, time: i64, now_us: i64) -> Option<i64> {
         let base_us = self.delay.base_us()?;
         Some(
             now_us
                 .saturating_sub(base_us)
-                .saturating_sub(media_us(next)),
+                .saturating_sub(media_us(time)),
         )
     }
 

@@ -18,7 +18,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         if self.position.is_none() {
             self.position = self.begin(now_us);
         }
-        self.resume()?;
+        self.resume(now_us)?;
         let Some(Position { time, sequence }) = self.position else {
             return Ok(false);
         };

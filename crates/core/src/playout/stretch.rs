@@ -5,9 +5,9 @@
 //! is put in once more. Where to join is searched on a copy of one channel at 8 kHz and then refined
 //! at full rate.
 
-/// Lags that are tried, in units of 1/8000 s: 2.5 ms (400 Hz) to 15 ms (67 Hz).
+/// Lags that are tried, in units of 1/8000 s: 2.5 ms (400 Hz) to 20 ms (50 Hz, or two periods).
 const MIN_LAG: usize = 20;
-const MAX_LAG: usize = 120;
+const MAX_LAG: usize = 160;
 const COARSE_RATE: usize = 8000;
 
 /// How far apart the places are that are tried: 2 ms.
@@ -16,6 +16,9 @@ const STEP: usize = if cfg!(fuzzing) { 160 } else { 16 };
 /// Lags that are tried: each. In fuzzing few, and few places: a join anywhere is as good to the logic,
 /// and the search is nearly all of the time.
 const LAG_STEP: usize = if cfg!(fuzzing) { 25 } else { 1 };
+
+/// What a long period and an early place are worth in a hurry, against likeness.
+const HURRY: f32 = 0.3;
 
 /// Root mean square below which sound counts as quiet: -50 dB of full scale.
 const QUIET: f32 = 0.003;
@@ -66,13 +69,24 @@ pub(super) struct Join {
 
 /// Finds the best place in `sound`, one channel at `rate` Hz, full scale 1.
 ///
+/// In a `hurry` a long period and an early place count as well, so that much is joined soon.
 /// `None` when it is too short for any join.
-pub(super) fn find_join(sound: &[f32], rate: u32) -> Option<Join> {
+pub(super) fn find_join(sound: &[f32], rate: u32, hurry: bool) -> Option<Join> {
     let factor = rate as usize / COARSE_RATE;
     let coarse: Vec<f32> = sound
         .chunks_exact(factor)
         .map(|part| part.iter().sum::<f32>() / factor as f32)
         .collect();
+    let ahead = coarse.len().max(1) as f32;
+    let merit = |join: &Join| {
+        let length = (join.period / factor) as f32 / MAX_LAG as f32;
+        if join.quiet {
+            // The longest period: fewer joins for the same time.
+            return 2.0 + length;
+        }
+        let early = 1.0 - (join.at / factor) as f32 / ahead;
+        join.likeness + if hurry { HURRY * (length + early) } else { 0.0 }
+    };
     let mut best: Option<Join> = None;
     for at in (0..coarse.len().saturating_sub(2 * MIN_LAG)).step_by(STEP) {
         let most = MAX_LAG.min((coarse.len() - at) / 2);
@@ -87,21 +101,12 @@ pub(super) fn find_join(sound: &[f32], rate: u32) -> Option<Join> {
                 likeness,
                 quiet,
             };
-            if best.is_none_or(|best| merit(&join, factor) > merit(&best, factor)) {
+            if best.is_none_or(|best| merit(&join) > merit(&best)) {
                 best = Some(join);
             }
         }
     }
     best.map(|join| refine(sound, join, factor))
-}
-
-/// Likeness, and for quiet sound the longest period: fewer joins for the same time.
-fn merit(join: &Join, factor: usize) -> f32 {
-    if join.quiet {
-        2.0 + (join.period / factor) as f32 / MAX_LAG as f32
-    } else {
-        join.likeness
-    }
 }
 
 /// Normalised correlation of `sound` with itself `lag` later, and the mean power of both.
@@ -178,7 +183,7 @@ mod tests {
     #[test]
     fn the_period_of_a_voice_is_found() {
         for hz in [80.0, 120.0, 210.0, 330.0] {
-            let join = find_join(&tone(hz, 1920), 48_000).unwrap();
+            let join = find_join(&tone(hz, 1920), 48_000, false).unwrap();
             let periods = join.period as f32 * hz / 48_000.0;
             assert!(
                 (periods - periods.round()).abs() < 0.02,
@@ -191,8 +196,8 @@ mod tests {
 
     #[test]
     fn silence_is_quiet_and_little_sound_has_no_join() {
-        assert!(find_join(&[0.0; 1920], 48_000).unwrap().quiet);
-        assert_eq!(find_join(&[0.0; 100], 48_000), None);
+        assert!(find_join(&[0.0; 1920], 48_000, false).unwrap().quiet);
+        assert_eq!(find_join(&[0.0; 100], 48_000, false), None);
     }
 
     #[test]
