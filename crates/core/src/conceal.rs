@@ -240,6 +240,13 @@ impl<R> Concealer<R> {
             && self.plc_samples < SUSTAINED_MS as usize * per_ms
     }
 
+    /// Samples in which concealment is best asked for: the networks' own 10 ms, so that the packet
+    /// behind the gap may come at any moment; else what libopus conceals best.
+    pub fn piece<T, D: Decode<T, Dred = R>>(decoder: &D) -> usize {
+        let piece_ms = if decoder.can_prolong() { 10 } else { PIECE_MS };
+        (decoder.rate() / 1000 * piece_ms) as usize
+    }
+
     /// Conceals `samples` per channel from what came before, appending to `out`.
     ///
     /// # Errors
@@ -251,11 +258,12 @@ impl<R> Concealer<R> {
         out: &mut Vec<T>,
     ) -> Result<(), Error> {
         let per_ms = (decoder.rate() / 1000) as usize;
+        let most = Self::piece(decoder);
         let mut done = 0;
         while done < samples {
-            let piece = (samples - done).min(10 * per_ms);
+            let piece = (samples - done).min(most);
             let concealed_ms = self.plc_samples / per_ms;
-            if piece == 10 * per_ms && concealed_ms < SUSTAINED_MS as usize {
+            if decoder.can_prolong() && piece == most && concealed_ms < SUSTAINED_MS as usize {
                 decoder.prolong(held(concealed_ms), out)?;
             } else {
                 decoder.conceal(piece, out)?;

@@ -20,6 +20,8 @@ pub struct Decoder {
     /// Of each stream: its last packet was CELT, on which libopus builds no FEC: it conceals and
     /// says nothing.
     after_celt: Vec<bool>,
+    /// The last packet of a single stream was SILK in wideband, where concealment is neural.
+    after_wide_silk: bool,
 }
 
 impl Decoder {
@@ -44,6 +46,7 @@ impl Decoder {
             raw: RawDecoder::new(rate, layout)?,
             rate,
             after_celt: vec![false; usize::from(layout.streams)],
+            after_wide_silk: false,
         })
     }
 
@@ -128,6 +131,7 @@ impl Decoder {
     /// [`Error::Codec`] should libopus refuse.
     pub fn reset(&mut self) -> Result<(), Error> {
         self.after_celt.fill(false);
+        self.after_wide_silk = false;
         self.raw.reset()
     }
 
@@ -164,6 +168,7 @@ impl Decoder {
                 }
             })
         })?;
+        self.after_wide_silk = packet.first().is_some_and(|toc| is_wide_silk(Toc(*toc)));
         let mut rest = packet;
         for celt in &mut self.after_celt {
             let Some(&toc) = rest.first() else { break };
@@ -287,14 +292,24 @@ impl Decoder {
         self.append(samples, out, |raw, room| raw.decode(None, room, false))
     }
 
+    /// Whether concealment is of speech and neural, so that [`Self::prolong`] is more than
+    /// [`Self::conceal`].
+    #[must_use]
+    pub fn can_prolong(&self) -> bool {
+        self.after_wide_silk && self.raw.is_deep()
+    }
+
     /// Conceals 10 ms without the fading that libopus begins after 20. `held` (0 to 1) of the
     /// spectrum stays as in the 10 ms before, and the rest goes as libopus predicts it, ever nearer
-    /// to what is common. The same as [`Self::conceal`] where that is not neural.
+    /// to what is common. Plain concealment where [`Self::can_prolong`] is false.
     ///
     /// # Errors
     /// [`Error::Codec`] should libopus refuse.
     pub fn prolong<T: Sample>(&mut self, held: f32, out: &mut Vec<T>) -> Result<usize, Error> {
         let samples = (self.rate / 100) as usize;
+        if !self.can_prolong() {
+            return self.conceal(samples, out);
+        }
         self.append(samples, out, |raw, room| raw.prolong(held, room))
     }
 
@@ -314,8 +329,8 @@ impl Decoder {
         self.check_missing(samples)?;
         let frame = (self.rate / 100) as usize;
         let behind = self.packet_samples(next).unwrap_or(0);
-        let speech = !self.after_celt[0] && next.first().is_some_and(|toc| is_wide_silk(Toc(*toc)));
-        let guided = speech
+        let guided = self.can_prolong()
+            && next.first().is_some_and(|toc| is_wide_silk(Toc(*toc)))
             && samples.is_multiple_of(frame)
             && behind.is_multiple_of(frame)
             && self

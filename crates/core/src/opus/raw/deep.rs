@@ -108,6 +108,11 @@ impl RawDecoder {
         self.memory.values_mut().get_mut(at..at + END)
     }
 
+    /// Whether there is deep concealment, and its memory is known.
+    pub(in crate::opus) fn is_deep(&self) -> bool {
+        self.deep && self.is_single() && place().is_some()
+    }
+
     /// Conceals 10 ms, into `out`, as loud as it began, `held` (0 to 1) of the spectrum as in the
     /// 10 ms before and the rest as it is predicted.
     pub(in crate::opus) fn prolong<T: Sample>(
