@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opuscule.codec import EncoderSettings, StreamEncoder
+from opuscule.codec import VOICE, EncoderSettings, StreamEncoder
 from opuscule.errors import InvalidArgumentError, InvalidPacketError
 from opuscule.packets import Packet, StreamFormat
 from opuscule.playout import Mode, PlayedSpan, Playout
@@ -173,6 +173,46 @@ def test_packets_may_change_in_mid_stream(mode: Mode, rate: int, out_channels: i
         at += span.media_samples or span.samples * scale
 
 
+def with_a_pause() -> list[Packet]:
+    """A second of sound, three of silence, a second of sound; as WebRTC sends them: of the packets
+    that say that a pause goes on only the first, and numbers only for what is sent."""
+    encoder = StreamEncoder(16_000, preset=replace(VOICE, dtx=True))
+    sound = [(n * (150 + n // 400)) % 16_000 - 8_000 for n in range(16_000)]
+    wave = [*sound, *([0] * 48_000), *sound]
+    sent: list[Packet] = []
+    pausing = False
+    for packet in encoder.push(b"".join(v.to_bytes(2, "little", signed=True) for v in wave)):
+        says_pause = len(packet.data) <= 2
+        if not (says_pause and pausing):
+            sent.append(replace(packet, sequence=len(sent)))
+        pausing = says_pause
+    return sent
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_pause_is_told_from_a_loss(mode: Mode) -> None:
+    sent = with_a_pause()
+    assert len(sent) < 150  # of 250
+    playout = Playout(FORMAT, mode=mode, target_delay_ms=40)
+    end = sent[-1].end_samples
+    log, _ = play(playout, paced(sent), end // 48)
+    stats = playout.stats
+    assert stats.concealed_samples == stats.concealment_events == stats.interruptions == 0
+    assert (stats.packets_lost, stats.packets_late, stats.restarts) == (0, 0, 0)
+    pauses = sum(s.samples for s in log if s.missing == "unsent")
+    assert pauses > 1.5 * 48_000
+    # The delay is no other after the pause; `whole` begins with 40 ms of sound at hand.
+    most = {"whole": 20 * 48, "fixed": 0, "adaptive": 30 * 48}[mode]
+    assert abs(heard(log) + pauses - (end - 40 * 48)) <= most
+
+    # And what is lost in it is a loss: the next number says so.
+    lost = [p for p in sent if p.sequence != 20]
+    playout = Playout(FORMAT, mode=mode, target_delay_ms=40)
+    play(playout, paced(lost), end // 48)
+    assert playout.stats.packets_lost == 1
+    assert playout.stats.concealed_samples + playout.stats.fec_samples == FRAME
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("step_s", [-3600.0, -0.3, 0.3, 3600.0])
 def test_a_clock_that_is_set_does_not_end_the_sound(mode: Mode, step_s: float) -> None:
@@ -262,3 +302,36 @@ def test_an_extended_number_is_the_one_that_was_sent(
             2 * half if sent - highest == half else 0
         )
         highest = max(highest, sent)
+
+
+@pytest.mark.parametrize("now", [float("nan"), float("inf"), -float("inf"), 1e300, -1e300])
+def test_a_time_that_is_none_is_refused(now: float) -> None:
+    playout = Playout(FORMAT, target_delay_ms=0)
+    with pytest.raises(InvalidArgumentError, match="expected seconds by a monotonic clock"):
+        playout.push(packets()[0], now)
+    with pytest.raises(InvalidArgumentError, match="expected seconds by a monotonic clock"):
+        playout.pull(480, now)
+    assert playout.stats.played_samples == playout.stats.packets_received == 0
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 63, -(1 << 70)])
+def test_numbers_of_any_size_are_refused_by_name(number: int) -> None:
+    playout = Playout(FORMAT, target_delay_ms=0)
+    packet = packets()[0]
+    with pytest.raises(InvalidArgumentError, match="expected 0 up to"):
+        playout.push(replace(packet, time_samples=number), 0.0)
+    with pytest.raises(InvalidArgumentError, match="expected 0 up to"):
+        playout.push(replace(packet, sequence=number), 0.0)
+    with pytest.raises(InvalidArgumentError, match="expected 0 up to"):
+        playout.finish(number, 0)
+    with pytest.raises(InvalidArgumentError, match="samples are to be pulled; at most"):
+        playout.pull(number, 0.0)
+
+
+def test_the_furthest_times_are_played() -> None:
+    playout = Playout(FORMAT, target_delay_ms=0)
+    furthest = (1 << 53) - 1
+    for now in (-9e9, 0.0, 9e9):
+        playout.push(replace(packets()[0], time_samples=furthest, sequence=furthest), now)
+        playout.pull(960, now)
+    assert playout.stats.received_samples == FRAME

@@ -25,6 +25,15 @@ def write_trace(path: Path, lost: range = range(0), late_ms: float = 0.0, rows: 
     return path
 
 
+def test_clocks_that_part_are_named(shell: Shell) -> None:
+    lines = ["send_ms,arrival_ms", *(f"{20 * n},{20.006 * n:.3f}" for n in range(6000))]
+    (shell.folder / "trace.csv").write_text("\n".join(lines))
+    told = json.loads(shell.well("measure", "playout", "trace.csv", *QUICK, "--json"))
+    assert told["drift_ppm"] == pytest.approx(-300, abs=30)
+    shown = shell.well("measure", "playout", "trace.csv", *QUICK)
+    assert f"the sender's is {-told['drift_ppm']:.0f} ppm slower" in shown
+
+
 @pytest.fixture
 def lossy(shell: Shell) -> Path:
     return write_trace(shell.folder / "trace.csv", range(100, 110))

@@ -20,6 +20,8 @@ __all__ = ["app"]
 
 _FEC = {"on": True, "off": False}
 _MODES = ("whole", "fixed", "adaptive")
+_DRIFT_PPM = 20
+"""Clocks that part by less are not worth a word: 1 ms in a minute."""
 
 app = typer.Typer(
     name="measure",
@@ -246,6 +248,12 @@ def _network_rows(played: "PlayedCall") -> list[tuple[str, object]]:
         ("jitter", f"{n.jitter_ms:.1f} ms (RFC 3550)"),
         ("nothing came", f"for {n.longest_silence_ms:.0f} ms at most"),
     ]
+    if abs(ppm := played.simulated.drift_ppm) >= _DRIFT_PPM:
+        more = "faster" if ppm > 0 else "slower"
+        clocks = (
+            f"the sender's is {abs(ppm):.0f} ppm {more}: lateness and delay grow or fall with it"
+        )
+        rows.append(("clocks", clocks))
     if n.reordered or n.duplicates:
         rows.append(("out of order", f"{n.reordered} packets; {n.duplicates} came twice"))
     return rows

@@ -7,6 +7,7 @@ in. Each played sample is accounted for by what it was made from.
 from typing import Literal
 
 from opuscule import _native
+from opuscule.errors import InvalidArgumentError
 from opuscule.packets import Packet, StreamFormat
 from opuscule.playout.account import Pace, PlayedSpan, PlayoutStats
 
@@ -17,8 +18,12 @@ Mode = Literal["whole", "fixed", "adaptive"]
 later is lost; or the delay follows the network, and sound is made shorter or longer for it."""
 
 Pushed = Literal["kept", "duplicate", "late", "stray"]
-"""What became of a packet: it will be played, had come before, its time is over, or it lies far from
-the stream and is kept aside, should the sender have begun anew."""
+"""What became of a packet: it will be played, had come before, its time is over, or it lies far
+from the stream and is kept aside, should the sender have begun anew."""
+
+
+_FURTHEST_S = 9e12
+"""Times up to here fit in 64 bits as microseconds."""
 
 
 class Playout:
@@ -67,6 +72,7 @@ class Playout:
     ) -> None:
         self.rate = rate
         self.channels = channels
+        self.mode = mode
         self._native = _native.Playout(
             rate,
             channels,
@@ -87,19 +93,33 @@ class Playout:
 
         Raises:
             InvalidPacketError: it is no Opus packet; its time is concealed like that of a lost one.
-            InvalidArgumentError: its media time or sequence number is not from 0 up to 2**53.
+            InvalidArgumentError: its media time or sequence number is not from 0 up to 2**53, or
+                ``now`` is no time.
         """
-        return self._native.push(
-            packet.sequence,
-            packet.time_samples,
-            packet.data,
-            int(now * 1e6),
-            jump=discontinuity,
-        )
+        now_us = _microseconds(now)
+        sequence, time_samples = packet.sequence, packet.time_samples
+        try:
+            return self._native.push(
+                sequence, time_samples, packet.data, now_us, jump=discontinuity
+            )
+        except OverflowError:
+            raise _beyond(time_samples, sequence) from None
 
     def pull(self, samples: int, now: float) -> bytes:
-        """Return the next ``samples`` per channel as interleaved int16, whatever has come."""
-        return self._native.pull(samples, int(now * 1e6))
+        """Return the next ``samples`` per channel as interleaved int16, whatever has come.
+
+        Raises:
+            InvalidArgumentError: they are more than a second of stereo at 48 kHz, or fewer than
+                none, or ``now`` is no time.
+        """
+        now_us = _microseconds(now)
+        try:
+            return self._native.pull(samples, now_us)
+        except OverflowError:
+            raise InvalidArgumentError(
+                f"{samples} samples are to be pulled; at most {96_000 // self.channels} at once,"
+                " and no fewer than 0"
+            ) from None
 
     def finish(self, end_samples: int, end_sequence: int) -> None:
         """Say where the stream ends: media time, pre-skip included, and packets sent.
@@ -107,7 +127,10 @@ class Playout:
         Raises:
             InvalidArgumentError: one of them is not from 0 up to 2**53.
         """
-        self._native.finish(end_samples, end_sequence)
+        try:
+            self._native.finish(end_samples, end_sequence)
+        except OverflowError:
+            raise _beyond(end_samples, end_sequence) from None
 
     @property
     def finished(self) -> bool:
@@ -129,14 +152,31 @@ class Playout:
         """How it is played against the clock of whoever pulls."""
         return Pace(*self._native.pace())
 
-    def keep_pace(self, pace: Pace) -> None:
+    def keep_pace(self, pace: Pace | None) -> None:
         """Play at another stream's pace from the next pull on, whatever this one's packets say.
+
+        None goes back to what they say.
 
         Raises:
             InvalidArgumentError: its rate is beyond a hundredth, or its phase not from 0 up to 1.
         """
-        self._native.keep_pace(pace.rate, pace.phase)
+        if pace is None:
+            self._native.own_pace()
+        else:
+            self._native.keep_pace(pace.rate, pace.phase)
 
     def take_log(self) -> list[PlayedSpan]:
         """Return what was played since the last call, at most the newest 2048 spans."""
         return [PlayedSpan(*span) for span in self._native.take_log()]  # type: ignore[arg-type]  # the native side has these names only
+
+
+def _microseconds(now: float) -> int:
+    if not -_FURTHEST_S < now < _FURTHEST_S:
+        raise InvalidArgumentError(f"now is {now}; expected seconds by a monotonic clock")
+    return int(now * 1e6)
+
+
+def _beyond(time_samples: int, sequence: int) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"media time is {time_samples} and sequence number {sequence}; expected 0 up to 2^53"
+    )

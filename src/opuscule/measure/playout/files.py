@@ -101,6 +101,7 @@ def as_dict(played: PlayedCall) -> dict[str, object]:
         "speech": {**asdict(played.heard), "unheard_share": played.heard.unheard_share},
         "stats": asdict(played.stats),
         "webrtc": played.stats.webrtc(),
+        "drift_ppm": played.simulated.drift_ppm,
         "refused_packets": played.simulated.refused,
         "cpu_share": played.cpu_share,
         "quality": played.quality and asdict(played.quality),

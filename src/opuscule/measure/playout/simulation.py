@@ -50,6 +50,8 @@ class Simulated:
     """The engine's counts at the end."""
     targets: tuple[tuple[float, float], ...]
     """When (ms) the engine began to aim at which delay (ms), looked at every 50 ms."""
+    drift_ppm: float
+    """How much faster the sender's clock went than the receiver's, as followed at the end."""
     refused: int
     """Packets that were no Opus packets."""
     costs_ns: tuple[int, ...]
@@ -81,6 +83,7 @@ def simulate(
     # What comes before the first pull belongs to the time line, too.
     pcm = bytearray(2 * channels * FIRST_PULL_MS * _RATE // 1000)
     spans, costs, targets, refused = list[PlayedSpan](), list[int](), list[tuple[float, float]](), 0
+    drift_ppm = 0.0
     waiting = iter(arrivals)
     following = next(waiting, None)
     for now_ms in range(FIRST_PULL_MS, int(end_ms) + AFTER_MS, PULL_MS):
@@ -101,9 +104,19 @@ def simulate(
         costs.append(time.thread_time_ns() - began)
         spans += playout.take_log()
         if now_ms % _LOOK_MS == FIRST_PULL_MS:
-            target_ms = playout.stats.preferred_buffer_size_ms
+            stats = playout.stats
+            target_ms = stats.preferred_buffer_size_ms
+            if now_ms < end_ms:
+                drift_ppm = stats.drift_ppm
             if not targets or targets[-1][1] != target_ms:
                 targets.append((float(now_ms), target_ms))
     return Simulated(
-        bytes(pcm), channels, tuple(spans), playout.stats, tuple(targets), refused, tuple(costs)
+        bytes(pcm),
+        channels,
+        tuple(spans),
+        playout.stats,
+        tuple(targets),
+        drift_ppm,
+        refused,
+        tuple(costs),
     )

@@ -69,7 +69,8 @@ def to_text(played: PlayedCall, width: int, *, is_plain: bool) -> "Text":
     for share in shares:
         text.append(*_cell(share, is_plain))
     text.append("\n" + _time_line(end_ms / 1000, room) + "\n" + " " * 9)
-    for name in dict.fromkeys(name for share in shares for name in share):
+    seen = (name for share in shares for name, of in share.items() if of >= _LEAST_SHARE)
+    for name in dict.fromkeys(seen):
         text.append(LETTERS.get(name, " ") if is_plain else "█", COLOURS.get(name, "grey50"))
         text.append(f" {name}  ")
     return text
