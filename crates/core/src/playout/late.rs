@@ -40,7 +40,11 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         };
         // What was left out may end within a packet.
         let holds = |at: i64, packet: &Waiting| at <= start && start < at + packet.duration;
-        if self.buffer.first().is_none_or(|(at, packet)| !holds(at, packet)) {
+        if self
+            .buffer
+            .first()
+            .is_none_or(|(at, packet)| !holds(at, packet))
+        {
             return Ok(());
         }
         // What a gap was shortened by stands for that already.
