@@ -32,7 +32,7 @@ ROW_MS, MS, PULL_MS = 20, 48, 20
 OVERHEAD, LONGEST_MS, BUFFER_KB = 1.15, 5.0, 150.0
 BUFFERS = 1000
 COMPLEXITIES = (5, 10)
-DRED = "dred1000"
+DRED, FAST = "dred1000", "300 ppm"
 MENDED = (
     ("concealment", "plain", "ge10_b4"),
     ("FEC", "fec", "ge10_b4"),
@@ -40,6 +40,7 @@ MENDED = (
     ("stretching", "plain", "exp40"),
     ("spikes", "plain", "spike500"),
     ("stalls", "plain", "stall1000"),
+    ("clocks that part", "plain", FAST),
 )
 STREAMS[DRED] = Recipe(
     EncoderSettings(
@@ -135,7 +136,11 @@ def mending(path: str, rounds: int) -> Iterator[Result]:
         for what, stream, name in MENDED:
             wait = 460 if stream == DRED else 60
             line = f"adaptive {PULL_MS} {wait}"
-            good, bad = arrived(stream, None), arrived(stream, load_trace(name))
+            good = arrived(stream, None)
+            if name == FAST:
+                bad = [(at_ms * (1 - 300e-6), packet) for at_ms, packet in good]
+            else:
+                bad = arrived(stream, load_trace(name))
             with loop(path, good, complexity) as calm, loop(path, bad, complexity) as rough:
                 ways = {"calm": partial(calm.time, line), "rough": partial(rough.time, line)}
                 took = in_turn(ways, rounds)

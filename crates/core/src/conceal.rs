@@ -6,6 +6,8 @@
 //! say. Playout and extraction share this choice, so that an archive with gaps decodes to what an
 //! ear would have heard.
 
+mod sustain;
+
 use std::collections::BTreeMap;
 
 use crate::MEDIA_RATE;
@@ -39,13 +41,6 @@ pub enum Missing {
 
 /// Concealment fades out by itself; after this long, plain silence is as good and costs nothing.
 pub const MAX_PLC_MS: u32 = 500;
-
-/// So long concealment stays as loud as it began; then libopus fades it, within 200 ms. Sooner, as
-/// libopus does it by itself, is heard more: most gaps have speech on both sides.
-const SUSTAINED_MS: u32 = 160;
-
-/// A gap is concealed from both its sides when so much of it is left.
-const BRIDGED_MS: u32 = 80;
 
 /// The longest gap that is filled in one call; more would be memory spent on silence.
 pub const MAX_GAP_S: u32 = 60;
@@ -182,8 +177,7 @@ impl<R> Concealer<R> {
         out: &mut Vec<T>,
     ) -> Result<(usize, Origin), Error> {
         let unit = (decoder.rate() / 400) as usize;
-        let piece = (decoder.rate() / 1000 * PIECE_MS) as usize;
-        let mut room = gap.min(piece);
+        let mut room = gap.min(Self::piece(decoder));
         let end = at + gap as i64 * i64::from(MEDIA_RATE / decoder.rate());
         let mut bridged = None;
         // FEC is of the frame that ends where its packet begins, and of no other.
@@ -229,41 +223,6 @@ impl<R> Concealer<R> {
         decoder.conceal(whole, out)?;
         self.plc_samples += whole;
         Ok((whole, Origin::Silence))
-    }
-
-    /// Whether what is left of a gap is concealed from both sides: it is short, and what came before
-    /// it has not faded.
-    fn bridges<T, D: Decode<T, Dred = R>>(&self, decoder: &D, gap: usize) -> bool {
-        let per_ms = (decoder.rate() / 1000) as usize;
-        gap.is_multiple_of(10 * per_ms)
-            && gap <= BRIDGED_MS as usize * per_ms
-            && self.plc_samples < SUSTAINED_MS as usize * per_ms
-    }
-
-    /// Conceals `samples` per channel from what came before, appending to `out`.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] when they are no multiple of 2.5 ms from 2.5 to 120 ms.
-    pub fn conceal<T, D: Decode<T, Dred = R>>(
-        &mut self,
-        decoder: &mut D,
-        samples: usize,
-        out: &mut Vec<T>,
-    ) -> Result<(), Error> {
-        let per_ms = (decoder.rate() / 1000) as usize;
-        let mut done = 0;
-        while done < samples {
-            let piece = (samples - done).min(10 * per_ms);
-            let concealed_ms = self.plc_samples / per_ms;
-            if piece == 10 * per_ms && concealed_ms < SUSTAINED_MS as usize {
-                decoder.prolong(held(concealed_ms), out)?;
-            } else {
-                decoder.conceal(piece, out)?;
-            }
-            self.plc_samples += piece;
-            done += piece;
-        }
-        Ok(())
     }
 
     fn fill_fec<T, D: Decode<T, Dred = R>>(
@@ -313,18 +272,6 @@ impl<R> Concealer<R> {
             }
         }
         Ok(None)
-    }
-}
-
-/// How much of the spectrum stays as it is, after so much concealment: how sound goes on is
-/// predicted well for 10 ms, and then less and less.
-fn held(concealed_ms: usize) -> f32 {
-    match concealed_ms {
-        0..10 => 0.0,
-        10..20 => 0.3,
-        20..30 => 0.5,
-        30..40 => 0.6,
-        _ => 0.7,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod conceal;
 pub mod converge;
 pub mod extract;
 pub mod levels;
+pub mod mixer;
 pub mod ogg;
 pub mod opus;
 pub mod packet;

@@ -5,7 +5,7 @@ mod voice;
 use opuscule_core::conceal::{Concealer, Later, MAX_PLC_MS, Missing, Origin};
 use opuscule_core::opus::Decoder;
 use proptest::prelude::*;
-use voice::{FRAME, cases, packets, packets_with_dred};
+use voice::{FRAME, cases, packets, packets_with_dred, packets_without_redundancy};
 
 const BEFORE: usize = 20;
 
@@ -86,6 +86,24 @@ fn deep_redundancy_fills_all_that_it_reaches() {
     assert_eq!(filled.pieces[0].1, Origin::Plc);
     assert!(filled.samples(Origin::Dred) > 0);
     assert_eq!(filled.pieces.last().unwrap().1, Origin::Dred);
+}
+
+#[test]
+fn a_short_gap_is_filled_from_both_sides_and_no_other() {
+    let sent = packets_without_redundancy();
+    let later = |first: usize| from(sent, first);
+    for (frames, bridged) in [(1, true), (4, true), (5, false)] {
+        let behind = fill(sent, Missing::Lost, frames * FRAME, &later(BEFORE + frames));
+        let alone = fill(sent, Missing::Lost, frames * FRAME, &[]);
+        assert_eq!(behind.samples(Origin::Plc), frames * FRAME);
+        // What is longer begins with what came before alone.
+        assert_eq!(
+            behind.pcm[..480] != alone.pcm[..480],
+            bridged,
+            "{frames} frames"
+        );
+        assert_ne!(behind.pcm, alone.pcm);
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod encoder;
 mod errors;
 mod extract;
 mod levels;
+mod mixer;
 mod ogg;
 mod packet;
 mod pcm;
@@ -42,6 +43,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     extract::register(m)?;
     packet::register(m)?;
     levels::register(m)?;
+    mixer::register(m)?;
     activity::register(m)?;
     archive::register(m)?;
     ogg::register(m)

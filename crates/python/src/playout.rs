@@ -214,6 +214,11 @@ impl PyPlayout {
             .map_err(errors::codec)
     }
 
+    fn own_pace(&self) -> PyResult<()> {
+        errors::enter(&self.inner)?.own_pace();
+        Ok(())
+    }
+
     fn finish(&self, end_samples: i64, end_sequence: i64) -> PyResult<()> {
         errors::enter(&self.inner)?
             .finish(end_samples, end_sequence)

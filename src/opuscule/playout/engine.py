@@ -72,6 +72,7 @@ class Playout:
     ) -> None:
         self.rate = rate
         self.channels = channels
+        self.mode = mode
         self._native = _native.Playout(
             rate,
             channels,
@@ -151,13 +152,18 @@ class Playout:
         """How it is played against the clock of whoever pulls."""
         return Pace(*self._native.pace())
 
-    def keep_pace(self, pace: Pace) -> None:
+    def keep_pace(self, pace: Pace | None) -> None:
         """Play at another stream's pace from the next pull on, whatever this one's packets say.
+
+        None goes back to what they say.
 
         Raises:
             InvalidArgumentError: its rate is beyond a hundredth, or its phase not from 0 up to 1.
         """
-        self._native.keep_pace(pace.rate, pace.phase)
+        if pace is None:
+            self._native.own_pace()
+        else:
+            self._native.keep_pace(pace.rate, pace.phase)
 
     def take_log(self) -> list[PlayedSpan]:
         """Return what was played since the last call, at most the newest 2048 spans."""

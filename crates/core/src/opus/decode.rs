@@ -54,6 +54,11 @@ pub trait Decode<T> {
     /// [`Error::Argument`] when `samples` is no multiple of 2.5 ms from 2.5 to 120 ms.
     fn conceal(&mut self, samples: usize, out: &mut Vec<T>) -> Result<usize, Error>;
 
+    /// See [`Decoder::can_prolong`].
+    fn can_prolong(&self) -> bool {
+        false
+    }
+
     /// See [`Decoder::prolong`].
     ///
     /// # Errors
@@ -134,6 +139,10 @@ impl<T: Sample> Decode<T> for Decoder {
 
     fn conceal(&mut self, samples: usize, out: &mut Vec<T>) -> Result<usize, Error> {
         self.conceal(samples, out)
+    }
+
+    fn can_prolong(&self) -> bool {
+        self.can_prolong()
     }
 
     fn prolong(&mut self, held: f32, out: &mut Vec<T>) -> Result<usize, Error> {

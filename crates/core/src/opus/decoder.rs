@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
+use super::prolong::is_wide_silk;
 use super::raw::{self, Query, RawDecoder, Sample};
 use super::settings::{self, Value, bandwidth_word};
 use super::{Error, Layout, MAX_PACKET_MS, check_rate};
 use crate::MEDIA_RATE;
-use crate::packet::{self, Bandwidth, Mode, Toc};
+use crate::packet::{self, Mode, Toc};
 
 /// Decodes packets to PCM and fills in for those that are missing.
 ///
@@ -16,10 +17,12 @@ use crate::packet::{self, Bandwidth, Mode, Toc};
 #[derive(Clone)]
 pub struct Decoder {
     pub(super) raw: RawDecoder,
-    rate: u32,
+    pub(super) rate: u32,
     /// Of each stream: its last packet was CELT, on which libopus builds no FEC: it conceals and
     /// says nothing.
     after_celt: Vec<bool>,
+    /// The last packet of a single stream was SILK in wideband, where concealment is neural.
+    pub(super) after_wide_silk: bool,
 }
 
 impl Decoder {
@@ -44,6 +47,7 @@ impl Decoder {
             raw: RawDecoder::new(rate, layout)?,
             rate,
             after_celt: vec![false; usize::from(layout.streams)],
+            after_wide_silk: false,
         })
     }
 
@@ -128,6 +132,7 @@ impl Decoder {
     /// [`Error::Codec`] should libopus refuse.
     pub fn reset(&mut self) -> Result<(), Error> {
         self.after_celt.fill(false);
+        self.after_wide_silk = false;
         self.raw.reset()
     }
 
@@ -164,6 +169,7 @@ impl Decoder {
                 }
             })
         })?;
+        self.after_wide_silk = packet.first().is_some_and(|toc| is_wide_silk(Toc(*toc)));
         let mut rest = packet;
         for celt in &mut self.after_celt {
             let Some(&toc) = rest.first() else { break };
@@ -287,47 +293,6 @@ impl Decoder {
         self.append(samples, out, |raw, room| raw.decode(None, room, false))
     }
 
-    /// Conceals 10 ms without the fading that libopus begins after 20. `held` (0 to 1) of the
-    /// spectrum stays as in the 10 ms before, and the rest goes as libopus predicts it, ever nearer
-    /// to what is common. The same as [`Self::conceal`] where that is not neural.
-    ///
-    /// # Errors
-    /// [`Error::Codec`] should libopus refuse.
-    pub fn prolong<T: Sample>(&mut self, held: f32, out: &mut Vec<T>) -> Result<usize, Error> {
-        let samples = (self.rate / 100) as usize;
-        self.append(samples, out, |raw, room| raw.prolong(held, room))
-    }
-
-    /// Conceals `samples` per channel up to `next`, the packet behind the gap, from both sides of
-    /// it: what describes the sound goes evenly from what was heard to what comes. `next` is to be
-    /// decoded after it. It is plain concealment where that is not possible: below complexity 5, of
-    /// several streams, of other than SILK in wideband, and for more than 80 ms.
-    ///
-    /// # Errors
-    /// As those of [`Self::conceal`].
-    pub fn conceal_towards<T: Sample>(
-        &mut self,
-        samples: usize,
-        next: &[u8],
-        out: &mut Vec<T>,
-    ) -> Result<usize, Error> {
-        self.check_missing(samples)?;
-        let frame = (self.rate / 100) as usize;
-        let behind = self.packet_samples(next).unwrap_or(0);
-        let speech = !self.after_celt[0] && next.first().is_some_and(|toc| is_wide_silk(Toc(*toc)));
-        let guided = speech
-            && samples.is_multiple_of(frame)
-            && behind.is_multiple_of(frame)
-            && self
-                .raw
-                .guide(samples / frame, frame, next, behind / frame)?;
-        let done = self.conceal(samples, out);
-        if guided {
-            self.raw.unguide();
-        }
-        done
-    }
-
     pub(super) fn check_missing(&self, samples: usize) -> Result<(), Error> {
         let unit = (self.rate / 400) as usize;
         let longest = (self.rate / 1000 * MAX_PACKET_MS) as usize;
@@ -353,15 +318,6 @@ impl Decoder {
         let written = fill(&mut self.raw, &mut out[before..]);
         out.truncate(before + written.as_ref().map_or(0, |n| n * channels));
         written
-    }
-}
-
-/// Whether SILK works at 16 kHz in such packets: alone or under CELT.
-fn is_wide_silk(toc: Toc) -> bool {
-    match toc.mode() {
-        Mode::Silk => toc.bandwidth() == Bandwidth::Wide,
-        Mode::Hybrid => true,
-        Mode::Celt => false,
     }
 }
 

@@ -7,6 +7,7 @@ mod dred;
 mod encoder;
 mod error;
 mod layout;
+mod prolong;
 #[allow(unsafe_code, reason = "the one module that calls libopus")]
 mod raw;
 mod settings;

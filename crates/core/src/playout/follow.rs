@@ -80,6 +80,11 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         Ok(())
     }
 
+    /// Goes back to the pace that this stream's packets tell.
+    pub fn own_pace(&mut self) {
+        self.clocks.given = None;
+    }
+
     /// Learns from a pull how the clocks go, before it is made.
     pub(super) fn observe_pull(&mut self, samples: usize, now_us: i64) {
         let excess_us = match self.config.mode {

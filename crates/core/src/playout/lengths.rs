@@ -40,7 +40,8 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         self.decode_ahead()?;
         let most = rate as usize / 1000 * 2 * AHEAD_MS;
         self.pending.mix(&mut self.mix, most);
-        let join = find_join(&self.mix, rate, wish.hurry).filter(|join| self.adapter.allows(wish, join));
+        let join =
+            find_join(&self.mix, rate, wish.hurry).filter(|join| self.adapter.allows(wish, join));
         if let Some(join) = join
             && self.pending.join(join, wish.longer)
         {

@@ -30,6 +30,12 @@ pub fn packets_with_dred() -> &'static [Vec<u8>] {
     PACKETS.get_or_init(|| encode(false, 500))
 }
 
+/// Fifty packets of 20 ms with nothing but themselves.
+pub fn packets_without_redundancy() -> &'static [Vec<u8>] {
+    static PACKETS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    PACKETS.get_or_init(|| encode(false, 0))
+}
+
 fn encode(fec: bool, dred_ms: i32) -> Vec<Vec<u8>> {
     let settings = [
         ("application", Value::from("voip")),

@@ -8,35 +8,34 @@
 //! place follows from the lengths of those before it. Where it is not found, with another version of
 //! libopus, nothing of this is done; the tests below would fail there.
 
-use std::cell::RefCell;
-use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 
-use super::{Control, Memory, RawDecoder, Sample};
+use super::scout::{SCOUT, follow};
+use super::{RawDecoder, Sample};
 use crate::opus::Error;
 
 /// The lowest complexity at which libopus conceals by networks.
 pub(super) const MIN_COMPLEXITY: i32 = 5;
 
 /// Numbers that describe 10 ms, and how many more libopus's analysis writes behind them.
-const FEATURES: usize = 20;
-const TOTAL_FEATURES: usize = 36;
+pub(super) const FEATURES: usize = 20;
+pub(super) const TOTAL_FEATURES: usize = 36;
 
 /// So many of them are the spectrum's shape and loudness; then come the pitch and how sure it is.
 const SPECTRUM: usize = 18;
 
 /// Samples of 10 ms at 16 kHz, at which the networks work, and what is remembered of the sound.
-const FRAME: usize = 160;
-const HEARD_FRAMES: usize = 15;
+pub(super) const FRAME: usize = 160;
+pub(super) const HEARD_FRAMES: usize = 15;
 
 // Places of the parts of LPCNetPLCState, in 32-bit words from `fec` on.
-const ARCH_BEFORE: usize = 1;
+pub(super) const ARCH_BEFORE: usize = 1;
 const MOST_GIVEN: usize = 104;
 const GIVEN_READ: usize = MOST_GIVEN * FEATURES + 1;
 const GIVEN: usize = GIVEN_READ + 1;
 const GIVEN_SKIPPED: usize = GIVEN + 1;
-const HEARD: usize = GIVEN_SKIPPED + 3;
-const CONCEALING: usize = HEARD + HEARD_FRAMES * FRAME;
+pub(super) const HEARD: usize = GIVEN_SKIPPED + 3;
+pub(super) const CONCEALING: usize = HEARD + HEARD_FRAMES * FRAME;
 const QUEUE: usize = CONCEALING + 1 + TOTAL_FEATURES;
 const QUEUED: usize = 5;
 const LOSSES: usize = QUEUE + QUEUED * FEATURES;
@@ -56,33 +55,10 @@ const MOST_FRAMES: usize = 8;
 /// comes before the gap has to be remembered, too.
 const FRAMES_BEHIND: std::ops::RangeInclusive<usize> = 2..=6;
 
-type Features = [f32; FEATURES];
-
-unsafe extern "C" {
-    fn lpcnet_encoder_get_size() -> c_int;
-    fn lpcnet_encoder_init(state: *mut c_void) -> c_int;
-    fn lpcnet_compute_single_frame_features_float(
-        state: *mut c_void,
-        pcm: *const f32,
-        features: *mut f32,
-        arch: c_int,
-    ) -> c_int;
-}
-
-/// What looking ahead takes: one for a thread, for it is as large as a decoder.
-#[derive(Default)]
-struct Scout {
-    decoder: Option<RawDecoder>,
-    pcm: Vec<f32>,
-    analysis: Option<Memory>,
-}
-
-thread_local! {
-    static SCOUT: RefCell<Scout> = RefCell::default();
-}
+pub(super) type Features = [f32; FEATURES];
 
 /// Where `fec` lies in a decoder, in 32-bit words.
-fn place() -> Option<usize> {
+pub(super) fn place() -> Option<usize> {
     static PLACE: OnceLock<Option<usize>> = OnceLock::new();
     *PLACE.get_or_init(|| {
         let fresh = super::decoder::fresh(48_000, 1).ok()?;
@@ -100,12 +76,17 @@ fn place() -> Option<usize> {
 
 impl RawDecoder {
     /// Deep concealment's memory, of a decoder of one stream that has it switched on.
-    fn deep(&mut self) -> Option<&mut [u32]> {
+    pub(super) fn deep(&mut self) -> Option<&mut [u32]> {
         if !self.deep || !self.is_single() {
             return None;
         }
         let at = place()?;
         self.memory.values_mut().get_mut(at..at + END)
+    }
+
+    /// Whether there is deep concealment, and its memory is known.
+    pub(in crate::opus) fn is_deep(&self) -> bool {
+        self.deep && self.is_single() && place().is_some()
     }
 
     /// Conceals 10 ms, into `out`, as loud as it began, `held` (0 to 1) of the spectrum as in the
@@ -215,85 +196,9 @@ fn give(deep: &mut [u32], count: u32) {
     (deep[GIVEN_READ], deep[GIVEN], deep[GIVEN_SKIPPED]) = (0, count, 0);
 }
 
-/// A copy of a decoder in the place for it, one that does not enhance: that comes after all that is
-/// looked for here.
-fn follow<'a>(
-    place: &'a mut Option<RawDecoder>,
-    decoder: &RawDecoder,
-) -> Result<&'a mut RawDecoder, Error> {
-    if place
-        .as_ref()
-        .is_none_or(|copy| copy.channels() != decoder.channels())
-    {
-        *place = None;
-    }
-    let copy = place.get_or_insert_with(|| decoder.clone());
-    copy.copy_from(decoder);
-    copy.set(Control::COMPLEXITY, MIN_COMPLEXITY)?;
-    Ok(copy)
-}
-
-impl Scout {
-    /// Conceals and decodes `next` on a copy, and analyses what is heard then, the packet included.
-    fn look_ahead(
-        &mut self,
-        decoder: &RawDecoder,
-        samples: usize,
-        missing: usize,
-        next: &[u8],
-    ) -> Result<Option<[Features; HEARD_FRAMES]>, Error> {
-        let channels = decoder.channels();
-        let copy = follow(&mut self.decoder, decoder)?;
-        self.pcm.resize(samples * channels, 0.0);
-        let (made_up, behind) = self.pcm.split_at_mut(missing * channels);
-        copy.decode(None, made_up, false)?;
-        if copy.decode(Some(next), behind, false).is_err() {
-            return Ok(None);
-        }
-        let Some(at) = place() else { return Ok(None) };
-        let words = copy.memory.values();
-        let arch = words[at - ARCH_BEFORE].cast_signed();
-        let heard = &words[at + HEARD..at + CONCEALING];
-        let state = match &mut self.analysis {
-            Some(state) => state,
-            none => none.insert(fresh_analysis()?.clone()),
-        };
-        state.0.copy_from_slice(&fresh_analysis()?.0);
-        let mut found = [[0.0; FEATURES]; HEARD_FRAMES];
-        for (frame, found) in heard.chunks_exact(FRAME).zip(&mut found) {
-            let pcm: [f32; FRAME] = std::array::from_fn(|n| f32::from_bits(frame[n]) * 32_768.0);
-            let mut features = [0.0; TOTAL_FEATURES];
-            // SAFETY: the memory holds an analysis, `pcm` 10 ms at 16 kHz, `features` as many as are
-            // written; `arch` is what libopus chose for this processor.
-            unsafe {
-                lpcnet_compute_single_frame_features_float(
-                    state.state(),
-                    pcm.as_ptr(),
-                    features.as_mut_ptr(),
-                    arch,
-                )
-            };
-            found.copy_from_slice(&features[..FEATURES]);
-        }
-        Ok(Some(found))
-    }
-}
-
-/// The memory of an analysis that has heard nothing.
-fn fresh_analysis() -> Result<&'static Memory, Error> {
-    static FRESH: OnceLock<Memory> = OnceLock::new();
-    if let Some(fresh) = FRESH.get() {
-        return Ok(fresh);
-    }
-    // SAFETY: no arguments.
-    let mut memory = Memory::new(unsafe { lpcnet_encoder_get_size() })?;
-    // SAFETY: the memory has the size that libopus asked for.
-    super::check(unsafe { lpcnet_encoder_init(memory.state()) })?;
-    Ok(FRESH.get_or_init(|| memory))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Control;
     use super::*;
     use crate::opus::{Encoder, EncoderSettings, Layout, Value};
 

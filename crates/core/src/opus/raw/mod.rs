@@ -16,6 +16,7 @@ mod dred;
 mod encoder;
 mod enhance;
 pub mod reference;
+mod scout;
 
 use std::ffi::{CStr, c_int};
 

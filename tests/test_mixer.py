@@ -1,0 +1,199 @@
+"""Several streams on one output: in step, to the sample, and added up."""
+
+import functools
+import random
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from opuscule.codec import Encoder, EncoderSettings
+from opuscule.errors import InvalidArgumentError
+from opuscule.mixer import MixedStream, Mixer
+from opuscule.packets import Packet, StreamFormat
+from opuscule.playout import Mode, Playout
+
+RATE, PACKET, PULL = 48_000, 960, 480
+FORMAT = StreamFormat(1, 0, RATE)
+EVERY = 4_800 * 3
+SETTINGS = EncoderSettings(
+    application="lowdelay", bitrate=128_000, fec=False, loss_percent=0, dtx=False
+)
+
+
+@functools.cache
+def impulses(seconds: int = 24) -> tuple[bytes, ...]:
+    """A short burst every 0.3 s, the same in all streams."""
+    x = np.zeros(seconds * RATE)
+    n = np.arange(-48, 48)
+    burst = 0.5 * np.exp(-(n**2) / 512) * np.cos(2 * np.pi * n / 60)  # one sharp top
+    for at in range(EVERY, len(x) - 96, EVERY):
+        x[at : at + 96] += burst
+    encoder = Encoder(RATE, 1, preset=SETTINGS)
+    pcm = (x * 32767).astype(np.int16).reshape(-1, PACKET)
+    return tuple(encoder.encode(part.tobytes()) for part in pcm)
+
+
+@dataclass
+class Source:
+    """A stream as its network delivers it."""
+
+    jitter_s: float = 0.0
+    late_s: float = 0.0
+    first: int = 0
+    sender: float = 1.0
+    lost: frozenset[int] = frozenset()
+
+    def arrivals(self, seed: int) -> list[tuple[float, Packet]]:
+        draw, at = random.Random(seed), 0.0
+        found = []
+        for k, data in enumerate(impulses()):
+            late = self.late_s + draw.random() * self.jitter_s
+            at = max(at, k * PACKET / RATE / self.sender + late)
+            if k >= self.first and k not in self.lost:
+                found.append((at, Packet(k, k * PACKET, PACKET, data)))
+        return found
+
+
+def run(
+    sources: list[Source], mode: Mode = "fixed", seconds: float = 6.0, target_delay_ms: int = 100
+) -> tuple[list[MixedStream], NDArray[np.int16], list[list[int | None]]]:
+    """All mixed with one clock; what was heard, and after each pull the offsets from the first."""
+    mixer = Mixer()
+    streams = [
+        mixer.add(
+            Playout(FORMAT, mode=mode, target_delay_ms=target_delay_ms, complexity=0), clock="robot"
+        )
+        for _ in sources
+    ]
+    waiting = [source.arrivals(seed) for seed, source in enumerate(sources)]
+    pcm, offsets = bytearray(), []
+    for pull in range(round(seconds * 100)):
+        now = 0.005 + pull / 100
+        for stream, coming in zip(streams, waiting, strict=True):
+            while coming and coming[0][0] <= now:
+                at, packet = coming.pop(0)
+                stream.playout.push(packet, at)
+        pcm += mixer.pull(PULL, now)
+        offsets.append([stream.offset_samples(streams[0]) for stream in streams[1:]])
+    return streams, np.frombuffer(bytes(pcm), np.int16), offsets
+
+
+def peaks(pcm: NDArray[np.int16]) -> list[int]:
+    """Where the bursts are: the loudest sample of each."""
+    loud = np.flatnonzero(np.abs(pcm.astype(int)) > 2_000)
+    starts = [int(loud[0]), *(int(b) for a, b in pairwise(loud.tolist()) if b - a > EVERY // 2)]
+    return [at + int(np.argmax(np.abs(pcm[at : at + 400].astype(int)))) for at in starts]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Source(jitter_s=0.06),
+        Source(late_s=0.05),
+        Source(first=100),
+        Source(jitter_s=0.08, lost=frozenset({40, 90, 91, 92, 150})),
+    ],
+    ids=["jitter", "late", "joins later", "losses"],
+)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_streams_of_one_clock_are_in_step_to_the_sample(other: Source, swapped: bool) -> None:
+    sources = [other, Source()] if swapped else [Source(), other]
+    _, pcm, offsets = run(sources)
+    known = [offset for (offset,) in offsets if offset is not None]
+    assert len(known) > 250
+    assert set(known) == {0}
+    # Bursts of both fall on each other: each is one, and at equal distances.
+    tops = peaks(pcm)
+    assert len(tops) > 15
+    assert {b - a for a, b in pairwise(tops)} == {EVERY}
+
+
+def test_streams_whose_clock_drifts_stay_in_step() -> None:
+    sources = [Source(sender=1 + 300e-6), Source(jitter_s=0.01, sender=1 + 300e-6, first=700)]
+    streams, _, offsets = run(sources, seconds=23)
+    assert streams[0].playout.stats.drift_ppm > 200
+    known = [offset for (offset,) in offsets if offset is not None]
+    assert len(known) > 600
+    assert set(known) == {0}
+
+
+def test_adaptive_streams_are_as_far_apart_as_their_delays() -> None:
+    streams, _, offsets = run(
+        [Source(), Source(jitter_s=0.04)], "adaptive", seconds=20, target_delay_ms=20
+    )
+    apart_ms = [abs(offset) / 48 for (offset,) in offsets if offset is not None]
+    targets = [stream.playout.stats.preferred_buffer_size_ms for stream in streams]
+    assert max(apart_ms[-100:]) <= abs(targets[0] - targets[1]) + 24
+    assert max(apart_ms) <= 60 + 24
+
+
+def test_streams_without_a_common_clock_are_heard_as_they_come() -> None:
+    mixer = Mixer()
+    early, late = (
+        mixer.add(Playout(FORMAT, mode="fixed", target_delay_ms=20, complexity=0)) for _ in range(2)
+    )
+    for k, data in enumerate(impulses()[:50]):
+        early.playout.push(Packet(k, k * PACKET, PACKET, data), k * 0.02)
+    for pull in range(100):
+        if pull == 20:
+            for k, data in enumerate(impulses()[:50]):
+                late.playout.push(Packet(k, k * PACKET, PACKET, data), 0.2)
+        mixer.pull(PULL, 0.005 + pull / 100)
+        if pull == 60:
+            assert late.offset_samples(early) == -PULL * 20
+
+
+def test_a_stream_that_was_removed_is_silent() -> None:
+    mixer = Mixer()
+    stream = mixer.add(Playout(FORMAT, mode="fixed", target_delay_ms=0, complexity=0))
+    for k, data in enumerate(impulses()[:30]):
+        stream.playout.push(Packet(k, k * PACKET, PACKET, data), 0.0)
+    assert any(mixer.pull(PULL * 40, 0.0))
+    mixer.remove(stream)
+    assert not any(mixer.pull(PULL * 40, 0.4))
+    with pytest.raises(InvalidArgumentError, match="no longer"):
+        mixer.remove(stream)
+
+
+def test_one_stream_is_its_playout_and_loud_ones_do_not_clip() -> None:
+    def fed() -> Playout:
+        playout = Playout(FORMAT, mode="fixed", target_delay_ms=0, complexity=0)
+        for k, data in enumerate(impulses()[:60]):
+            playout.push(Packet(k, k * PACKET, PACKET, data), 0.0)
+        return playout
+
+    alone = fed().pull(48_000, 0.0)
+    mixer = Mixer()
+    mixer.add(fed())
+    assert mixer.pull(48_000, 0.0) == alone
+    assert mixer.limiting == 1
+    loud = Mixer()
+    for _ in range(4):
+        loud.add(fed())
+    pcm = np.frombuffer(loud.pull(48_000, 0.0), np.int16).astype(int)
+    single = np.frombuffer(alone, np.int16).astype(int)
+    top = int(np.argmax(np.abs(single)))
+    assert abs(4 * single[top]) > 40_000
+    assert abs(pcm[top]) in (32_767, 32_768)
+    # No flat tops: behind the largest sample the sound has its shape.
+    behind = slice(top, top + 20)
+    gain = pcm[top] / (4 * single[top])
+    np.testing.assert_allclose(pcm[behind], 4 * gain * single[behind], atol=60)
+    assert loud.limiting < 1
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Mixer(channels=3),
+        lambda: Mixer(rate=44_100),
+        lambda: Mixer().add(Playout(FORMAT, rate=16_000)),
+        lambda: Mixer().add(Playout(FORMAT, channels=2)),
+    ],
+)
+def test_what_does_not_fit_is_refused(make: functools.partial[object]) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"expected|resample"):
+        make()
