@@ -153,14 +153,28 @@ def test_what_was_lost_is_found_where_it_was() -> None:
 def test_what_stopped_and_was_played_afterwards_is_no_loss() -> None:
     arrivals = clean()
     arrivals[100:125] = [2500.0] * 25
-    call = played(arrivals)
+    settings = replace(VOICE, fec=False, dtx=False)
+    call = play_call(
+        call_of_audio(trace_of(arrivals), None, settings), mode="whole", with_quality=False
+    )
     assert call.network.longest_silence_ms == 520
     assert call.interruptions.count == 1
     assert call.heard.unheard_share < 0.01
-    assert call.hurt[0].startswith("The sound stopped once for 150 ms or more, 0.")
-    assert "at 2.0 s" in call.hurt[0]
+    (stop,) = [text for text in call.hurt if text.startswith("The sound stopped once")]
+    assert "at 2.0 s, while speech waited" in stop
     assert call.delays is not None
     assert call.delays.greatest_ms > 400
+
+
+def test_a_fixed_delay_stays_whatever_comes() -> None:
+    """Packets that come one by one, each behind its time: what is left out ends within them."""
+    arrivals = clean()
+    for n in range(100, 110):
+        arrivals[n] = 2140.0 + 37 * (n - 100)
+    call = call_of_audio(trace_of(arrivals), None, replace(VOICE, fec=False, dtx=False))
+    found = play_call(call, mode="fixed", target_delay_ms=20, with_quality=False)
+    assert found.delays is not None
+    assert found.delays.greatest_ms == found.delays.median_ms == 25
 
 
 def test_delay_is_named_when_it_is_what_hurts() -> None:

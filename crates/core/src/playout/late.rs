@@ -1,5 +1,6 @@
 //! What is done when packets come after their time had begun.
 
+use super::buffer::Waiting;
 use super::engine::{Playout, Position};
 use super::stretch::{Unit, crossfade};
 use super::{Incoming, Mode};
@@ -37,7 +38,13 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         let Some(start) = self.position.as_ref().map(|position| position.time) else {
             return Ok(());
         };
-        if self.buffer.first().is_none_or(|(at, _)| at != start) {
+        // What was left out may end within a packet.
+        let holds = |at: i64, packet: &Waiting| at <= start && start < at + packet.duration;
+        if self
+            .buffer
+            .first()
+            .is_none_or(|(at, packet)| !holds(at, packet))
+        {
             return Ok(());
         }
         // What a gap was shortened by stands for that already.
@@ -48,9 +55,9 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         let heard_to = start + self.left_out(start, self.put_in - unheard, now_us);
         self.put_in = 0;
         let (mut at, mut rest, mut sound) = (heard_to, Vec::new(), true);
-        while let Some(packet) = self.buffer.pop_first_if(|time, _| {
+        while let Some(packet) = self.buffer.pop_first_if(|time, packet| {
             let in_order = self.position.as_ref().is_some_and(|p| p.time == time);
-            in_order && time <= heard_to
+            holds(time, packet) || in_order && time <= heard_to
         }) {
             let (time, packet) = packet;
             let (sequence, duration) = (packet.sequence, packet.duration);
