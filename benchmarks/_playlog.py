@@ -178,8 +178,7 @@ def _back(begin_ms: float, end_ms: float, next_ms: float, times: Floats, delays:
 
 
 def _every(trace: Trace, times: Floats, delays: Floats) -> list[float]:
-    # Of an event right before the end it cannot be said when the delay is back.
-    found = [event for event in events(trace) if times[-1] > event.end_ms + BACK_WITHIN_MS]
+    found = events(trace)
     following = [*(event.begin_ms for event in found[1:]), float("inf")]
     return [
         _back(event.begin_ms, event.end_ms, next_ms, times, delays)
@@ -193,6 +192,12 @@ def back_by_log(trace: Trace, spans: Sequence[PlayedSpan]) -> list[float]:
 
 
 def back_by_track(trace: Trace, track: Sequence[tuple[float, float]]) -> list[float]:
-    """The same by what score.py finds in the audio, in windows of 0.4 s and where speech is."""
+    """The same by what score.py finds in the audio, in windows of 0.4 s and where speech is.
+
+    An event after which there is too little speech to tell is left out.
+    """
     found = np.array(track).reshape(-1, 2) * 1000
-    return _every(trace, found[:, 0] + found[:, 1], found[:, 1])
+    times = found[:, 0] + found[:, 1]
+    back = zip(events(trace), _every(trace, times, found[:, 1]), strict=True)
+    heard_until = times.max(initial=0.0)
+    return [ms for event, ms in back if ms < np.inf or heard_until > event.end_ms + BACK_WITHIN_MS]

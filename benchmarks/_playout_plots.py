@@ -275,7 +275,10 @@ def _draw_panel(axes: Any, one: _Drawn) -> None:
     for (system, _), (delay_ms, pesq) in one.theirs.items():
         marker, colour, _ = SYSTEMS[system]
         axes.plot(delay_ms, pesq, marker, color=colour, markersize=6, zorder=2)
-    axes.set(title=one.panel.title, ylabel="PESQ-WB", ylim=(1, 4.6))
+    of = len(one.panel.conditions)
+    title = one.panel.title if of == 1 else f"{one.panel.title} (mean of {of} networks)"
+    axes.set_title(title, fontsize=10)
+    axes.set(ylabel="PESQ-WB", ylim=(1, 4.6))
     axes.set_xlabel("delay: heard minus sent, ms")
     axes.set_xlim(left=0, right=max(420.0, axes.get_xlim()[1]))
     axes.grid(alpha=0.25)

@@ -50,7 +50,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         let (mut at, mut rest, mut sound) = (heard_to, Vec::new(), true);
         while let Some(packet) = self.buffer.pop_first_if(|time, _| {
             let in_order = self.position.as_ref().is_some_and(|p| p.time == time);
-            in_order && (time < heard_to || time == start)
+            in_order && time <= heard_to
         }) {
             let (time, packet) = packet;
             let (sequence, duration) = (packet.sequence, packet.duration);
