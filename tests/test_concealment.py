@@ -105,12 +105,12 @@ def unlike_db(one: Samples, other: Samples) -> float:
 
 def test_a_gap_between_packets_is_more_like_what_was_lost_for_knowing_both() -> None:
     stream = packets(PLAIN)
-    both, before = [], []
+    both, before = list[float](), list[float]()
     for at in range(20, len(stream) - 2, 3):
-        lost = np.frombuffer(fresh(stream[:at]).decode(stream[at]), np.int16)
+        lost = np.frombuffer(bytes(fresh(stream[:at]).decode(stream[at])), np.int16)
         for found, following in ((both, [stream[at + 1]]), (before, [])):
             filled = fresh(stream[:at]).conceal(FRAME, following=following)
-            found.append(unlike_db(np.frombuffer(filled.pcm, np.int16), lost))
+            found.append(unlike_db(np.frombuffer(bytes(filled.pcm), np.int16), lost))
     assert np.mean(both) < np.mean(before)
 
 

@@ -177,7 +177,7 @@ impl<R> Concealer<R> {
         out: &mut Vec<T>,
     ) -> Result<(usize, Origin), Error> {
         let unit = (decoder.rate() / 400) as usize;
-        let mut room = gap.min(Self::piece(decoder));
+        let mut room = gap.min((decoder.rate() / 1000 * PIECE_MS) as usize);
         let end = at + gap as i64 * i64::from(MEDIA_RATE / decoder.rate());
         let mut bridged = None;
         // FEC is of the frame that ends where its packet begins, and of no other.
