@@ -28,7 +28,7 @@ NETEQ = Path(__file__).parents[2] / "shared" / "neteq"
 CACHE = Path(tempfile.gettempdir()) / "opuscule-playout"
 RATE, LOOKAHEAD_SAMPLES = 48_000, 312
 SLACK = 0.02
-"""Of the bytes, up and down; two thirds of it above are aimed at, so that the next rate is within."""
+"""Of the bytes, up and down; two thirds of it above are aimed at."""
 BITRATES = range(20_000, 29_000, 250)
 
 Samples = NDArray[np.float64]
