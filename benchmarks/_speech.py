@@ -28,7 +28,7 @@ NETEQ = Path(__file__).parents[2] / "shared" / "neteq"
 CACHE = Path(tempfile.gettempdir()) / "opuscule-playout"
 RATE, LOOKAHEAD_SAMPLES = 48_000, 312
 SLACK = 0.02
-"""Of the bytes, up and down; half of it above is aimed at."""
+"""Of the bytes, up and down; two thirds of it above are aimed at."""
 BITRATES = range(20_000, 29_000, 250)
 
 Samples = NDArray[np.float64]
@@ -135,7 +135,7 @@ def _search(recipe: Recipe, wanted_bytes: int) -> list[bytes]:
         return _encode(pcm, recipe, 24_000)
     # Bytes do not grow steadily with the bit rate, at which libopus changes mode: try them all.
     tries = (_encode(pcm, recipe, bitrate) for bitrate in BITRATES)
-    aim = wanted_bytes * (1 + SLACK / 2)
+    aim = wanted_bytes * (1 + 0.65 * SLACK)
     best = min(tries, key=lambda packets: abs(sum(map(len, packets)) - aim))
     total = sum(map(len, best))
     assert abs(total / wanted_bytes - 1) < SLACK, f"{total} bytes, {wanted_bytes} wanted"
