@@ -8,6 +8,7 @@ use pyo3::types::PyBytes;
 
 use crate::errors;
 use crate::pcm::{self, Pcm};
+use crate::playout::MAX_PULL;
 
 #[pyclass(name = "Mixer", module = "opuscule._native", frozen)]
 struct PyMixer {
@@ -30,6 +31,11 @@ impl PyMixer {
         sounds: Vec<(Bound<'py, PyAny>, f32)>,
         values: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
+        if values > MAX_PULL {
+            return Err(errors::argument(format!(
+                "{values} values are to be mixed; at most {MAX_PULL} at once"
+            )));
+        }
         let mut samples = Vec::with_capacity(sounds.len());
         for (sound, gain) in &sounds {
             match Pcm::copy_from(sound)? {

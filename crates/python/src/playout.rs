@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::{errors, pcm};
 
 /// The longest pull, in samples of all channels: a second of stereo at 48 kHz.
-const MAX_PULL: usize = 96_000;
+pub(crate) const MAX_PULL: usize = 96_000;
 
 #[pyclass(name = "Playout", module = "opuscule._native", frozen)]
 struct PyPlayout {
