@@ -251,6 +251,14 @@ impl<R> Concealer<R> {
         if !self.uses_dred {
             return Ok(None);
         }
+        // Those behind are of no use any more, should no packet ever decode.
+        while self
+            .reach
+            .first_key_value()
+            .is_some_and(|(time, _)| *time < at)
+        {
+            self.reach.pop_first();
+        }
         let scale = i64::from(MEDIA_RATE / decoder.rate());
         let furthest = at + i64::from(MEDIA_RATE / 1000 * Dred::MAX_REACH_MS);
         for (time, packet) in later.take_while(|(time, _)| *time <= furthest) {

@@ -158,7 +158,7 @@ class Playout:
         None goes back to what they say.
 
         Raises:
-            InvalidArgumentError: its rate is beyond a hundredth, or its phase not from 0 up to 1.
+            InvalidArgumentError: its rate is beyond 0.002, or its phase not from 0 up to 1.
         """
         if pace is None:
             self._native.own_pace()

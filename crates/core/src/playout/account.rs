@@ -107,9 +107,20 @@ impl<T: Unit> Pending<T> {
         out.extend(self.samples.range(..values));
     }
 
+    /// What the next samples are; silence where there are none.
+    pub(super) fn first(&self) -> Span {
+        self.spans.front().copied().unwrap_or(Span {
+            origin: Origin::Silence,
+            missing: None,
+            time: None,
+            samples: 0,
+            media: None,
+        })
+    }
+
     /// Media time of the next sample, where it has one.
     pub(super) fn time(&self) -> Option<i64> {
-        self.spans.front()?.time
+        self.first().time
     }
 
     /// The first `most` samples that wait, their channels averaged, full scale 1.

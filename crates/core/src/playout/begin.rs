@@ -22,10 +22,9 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             self.counter.stats.packets_overflow += 1;
             // The position follows: concealing what was given up would not make room.
             let position = self.position.get_or_insert(start);
-            let lost = (given_up.sequence - position.sequence).max(0);
+            self.counter.lost(given_up.sequence - position.sequence);
             let after = given_up.sequence + 1;
             self.buffer.recycle(given_up);
-            self.counter.stats.packets_lost += lost.cast_unsigned();
             position.sequence = position.sequence.max(after);
             if let Some((time, _)) = self.buffer.first() {
                 position.time = position.time.max(time);

@@ -13,7 +13,7 @@
 
 use std::collections::VecDeque;
 
-use crate::MEDIA_RATE;
+use super::media_us;
 
 /// How long lateness is remembered.
 const WINDOW_US: i64 = 40_000_000;
@@ -109,7 +109,7 @@ impl Delay {
     }
 
     pub(super) fn observe(&mut self, time: i64, now_us: i64) {
-        let transit = now_us.saturating_sub(time * 1000 / i64::from(MEDIA_RATE / 1000));
+        let transit = now_us.saturating_sub(media_us(time));
         if let Some(base_us) = self.base_us()
             && transit.abs_diff(base_us) > CLOCK_SET_US
         {

@@ -132,7 +132,11 @@ impl Drift {
         let late_us = now_us as f64 - self.pulled as f64 * 1e6 / f64::from(rate);
         self.pulled += samples as u64;
         self.pulls_us = Some(self.pulls_us.map_or(late_us, |least| least.min(late_us)));
-        let began_us = *self.began_us.get_or_insert(now_us);
+        // After a clock was set back, the window begins there.
+        let began_us = self
+            .began_us
+            .map_or(now_us, |began_us| began_us.min(now_us));
+        self.began_us = Some(began_us);
         if now_us.saturating_sub(began_us) < WINDOW_US {
             return;
         }

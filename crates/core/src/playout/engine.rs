@@ -95,7 +95,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         Ok(Self {
             concealer: Concealer::new(config.complexity),
             pending: Pending::new(decoder.channels(), scale),
-            delay: Delay::new(f64::from(config.late_per_mille) / 1000.0),
+            delay: Delay::new(config.late_share()),
             adapter: Adapter::default(),
             clocks: Clocks::new(decoder.channels()),
             mix: Vec::new(),
@@ -198,9 +198,17 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// Fills `out` with the next samples, interleaved; silence where there is nothing to play.
     ///
     /// # Errors
-    /// [`Error::Codec`] should libopus refuse.
+    /// [`Error::Argument`] when `out` ends between two channels; [`Error::Codec`] should libopus
+    /// refuse.
     pub fn pull(&mut self, out: &mut [T], now_us: i64) -> Result<(), Error> {
-        let samples = out.len() / self.decoder.channels();
+        let channels = self.decoder.channels();
+        if !out.len().is_multiple_of(channels) {
+            return Err(Error::argument(format!(
+                "{} values are to be pulled; expected a multiple of {channels}, one a channel",
+                out.len()
+            )));
+        }
+        let samples = out.len() / channels;
         self.now_us = now_us;
         self.adapt(samples, now_us)?;
         self.observe_pull(samples, now_us);

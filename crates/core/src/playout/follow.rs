@@ -8,6 +8,10 @@ use super::stretch::Unit;
 use super::{Mode, media_us};
 use crate::opus::{Decode, Error, Sample};
 
+/// The fastest pace: within a chunk at most one sample is left out or put in.
+const MAX_RATE: f64 = 0.002;
+const _: () = assert!(MAX_RATE * CHUNK as f64 <= 1.0);
+
 /// How sound is played against the card's clock: what streams that must stay in step share.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
@@ -67,11 +71,12 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// Keeps to another stream's pace from the next pull on, whatever this one's packets say.
     ///
     /// # Errors
-    /// [`Error::Argument`] when its rate is beyond a hundredth or its phase not from 0 up to 1.
+    /// [`Error::Argument`] when its rate is beyond 0.002 or its phase not from 0 up to 1.
     pub fn keep_pace(&mut self, pace: Pace) -> Result<(), Error> {
-        if !(pace.rate.abs() <= 0.01 && (0.0..1.0).contains(&pace.phase)) {
+        if !(pace.rate.abs() <= MAX_RATE && (0.0..1.0).contains(&pace.phase)) {
             return Err(Error::argument(format!(
-                "the rate is {} and the phase {}; expected -0.01 to 0.01 and 0 up to 1",
+                "the rate is {} and the phase {}; expected at most {MAX_RATE}, either way, \
+                 and 0 up to 1",
                 pace.rate, pace.phase
             )));
         }
@@ -90,14 +95,10 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         let excess_us = match self.config.mode {
             Mode::Whole => return,
             Mode::Fixed => None,
-            Mode::Adaptive => self
-                .delay_us(now_us)
-                .map(|delay_us| delay_us.saturating_sub(self.target_us())),
+            Mode::Adaptive => Some(self.excess_us(now_us).unwrap_or(0)),
         };
         let jitter_us = self.delay.jitter_us();
         let rate = self.config.rate;
-        let keeps = self.config.mode == Mode::Adaptive;
-        let excess_us = keeps.then(|| excess_us.unwrap_or(0));
         self.clocks
             .drift
             .observe_pull(samples, rate, now_us, jitter_us, excess_us);
@@ -160,22 +161,28 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
                 self.record(Span { samples: 1, ..span }, missed);
             }
             self.counter.stats.removed += 1;
-        } else if step.consumed < samples {
-            if let Some((span, awaited)) = last {
-                let again = Span {
-                    time: span.time.map(|time| time + self.media_of(&span)),
-                    media: span.time.map(|_| 0),
-                    samples: 1,
-                    ..span
-                };
-                self.record(again, awaited);
-            }
-            self.counter.stats.inserted += 1;
         }
         while self.pending.len() <= HALF && self.buffer.len() > 0 {
             if !self.produce(now_us)? {
                 break;
             }
+        }
+        if step.consumed < samples {
+            // One between what was played last and what comes next, for which none was used up.
+            let (at, awaited) = match last {
+                Some((span, awaited)) => {
+                    let time = span.time.map(|time| time + self.media_of(&span));
+                    (Span { time, ..span }, awaited)
+                }
+                None => (self.pending.first(), false),
+            };
+            let again = Span {
+                media: at.time.map(|_| 0),
+                samples: 1,
+                ..at
+            };
+            self.record(again, awaited);
+            self.counter.stats.inserted += 1;
         }
         let mut after = std::mem::take(&mut self.clocks.after);
         self.pending.peek(&mut after, HALF + 1);

@@ -55,15 +55,14 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         let heard_to = start + self.left_out(start, self.put_in - unheard, now_us);
         self.put_in = 0;
         let (mut at, mut rest, mut sound) = (heard_to, Vec::new(), true);
-        while let Some(packet) = self.buffer.pop_first_if(|time, packet| {
-            let in_order = self.position.as_ref().is_some_and(|p| p.time == time);
-            holds(time, packet) || in_order && time <= heard_to
-        }) {
-            let (time, packet) = packet;
+        let mut next = self.buffer.pop_first();
+        while let Some((time, packet)) = next {
             let (sequence, duration) = (packet.sequence, packet.duration);
+            let awaited = self.position.as_ref().map_or(sequence, |p| p.sequence);
+            self.counter.lost(sequence - awaited);
             sound = self.decode_taken(packet);
             if !sound {
-                self.counter.stats.packets_lost += 1;
+                self.counter.lost(1);
                 let samples = usize::try_from(duration / self.scale).unwrap_or(0);
                 self.decoder.conceal(samples, &mut self.scratch)?;
             }
@@ -79,6 +78,10 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             } else {
                 self.counter.stats.packets_late += u64::from(sound);
             }
+            // One that overlaps it has its turn, and its rest is played then.
+            next = self
+                .buffer
+                .pop_first_if(|time, _| time == at && time <= heard_to);
         }
         if at > heard_to && !sound {
             self.scratch = rest;

@@ -29,10 +29,9 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         if self.config.mode != Mode::Adaptive || self.put_in > 0 {
             return Ok(());
         }
-        let Some(delay_us) = self.delay_us(now_us) else {
+        let Some(excess_us) = self.excess_us(now_us) else {
             return Ok(());
         };
-        let excess_us = delay_us.saturating_sub(self.target_us());
         let rate = self.config.rate;
         let Some(wish) = self.adapter.wish(excess_us, now_us, wanted, rate) else {
             return Ok(());
@@ -55,16 +54,17 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         Ok(())
     }
 
-    /// How long after the earliest possible moment the next sample is played.
-    pub(super) fn delay_us(&self, now_us: i64) -> Option<i64> {
+    /// How much longer after the earliest possible moment the next sample is played than is aimed at.
+    pub(super) fn excess_us(&self, now_us: i64) -> Option<i64> {
         let position = self.position.as_ref()?.time;
         // Made-up sound stands for what comes after the position, until it is known to be late.
         let made_up = self.put_in - self.pending.len() as i64 * self.scale;
         let next = self.pending.time().unwrap_or(position + made_up.max(0));
-        self.delay_us_of(next, now_us)
+        let delay_us = self.delay_us_of(next, now_us)?;
+        Some(delay_us.saturating_sub(self.target_us()))
     }
 
-    /// The same of the sound of a media time, were it played next.
+    /// How long after the earliest possible moment the sound of a media time is played, if next.
     pub(super) fn delay_us_of(&self, time: i64, now_us: i64) -> Option<i64> {
         let base_us = self.delay.base_us()?;
         Some(

@@ -80,6 +80,11 @@ const SHORTEST_PACKET: i64 = 120;
 const MAX_BYTES_PER_MS: usize = 1275 * 2 / 5;
 
 impl PlayoutConfig {
+    /// Share of packets that may come later than is waited for.
+    fn late_share(&self) -> f64 {
+        f64::from(self.late_per_mille.min(1000)) / 1000.0
+    }
+
     /// Whether no more waits than may.
     fn fits(&self, buffer: &buffer::Buffer) -> bool {
         let most = i64::from(self.max_buffer_ms) * i64::from(crate::MEDIA_RATE / 1000);

@@ -48,7 +48,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             (None, Some(end)) => {
                 // The last packets were lost; they count once, whatever the pieces filled.
                 let lost = (end.sequence - sequence).max(0);
-                self.counter.stats.packets_lost += lost.cast_unsigned();
+                self.counter.lost(lost);
                 let end = end.time;
                 self.position = Some(Position {
                     time,
@@ -75,14 +75,12 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             // Its table of contents was sound and its body is not: conceal it like a lost one.
             let samples = duration / self.scale;
             let before = self.position.as_ref().map_or(0, |p| p.sequence);
-            let lost = sequence + 1 - before;
-            self.counter.stats.packets_lost += u64::try_from(lost).unwrap_or(0).max(1);
+            self.counter.lost((sequence + 1 - before).max(1));
             return self.conceal_samples(time, samples, sequence + 1);
         }
         let position = self.position.get_or_insert(Position { time, sequence });
         let from = position.time;
-        let lost = sequence - position.sequence;
-        self.counter.stats.packets_lost += u64::try_from(lost).unwrap_or(0);
+        self.counter.lost(sequence - position.sequence);
         *position = Position {
             time: time + duration,
             sequence: sequence + 1,

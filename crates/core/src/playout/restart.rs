@@ -146,7 +146,8 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             sequence,
             arrival_us: newest.arrival_us,
         };
-        if newest.leads_to(&end, most) {
+        let own = |stream: Place| stream.leads_to(&end, most);
+        if newest.leads_to(&end, most) && !self.strays.newest.is_some_and(own) {
             while let Some((_, packet)) = self.buffer.pop_first() {
                 self.counter.stats.packets_overflow += 1;
                 self.buffer.recycle(packet);
@@ -176,7 +177,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         self.decoder.reset()?;
         self.concealer.on_received();
         // Its clock may be another: what was learnt of the old one says nothing.
-        self.delay = Delay::new(f64::from(self.config.late_per_mille) / 1000.0);
+        self.delay = Delay::new(self.config.late_share());
         self.adapter = Default::default();
         self.clocks.forget();
         for (time, arrival_us) in self.buffer.arrivals() {

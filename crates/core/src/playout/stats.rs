@@ -121,6 +121,12 @@ impl Counter {
         }
     }
 
+    /// Counts packets whose turn came and that were not there; fewer than none are none.
+    pub(super) fn lost(&mut self, packets: i64) {
+        let lost = &mut self.stats.packets_lost;
+        *lost = lost.saturating_add(packets.max(0).cast_unsigned());
+    }
+
     /// Notes that a packet is decoded `wait_us` after it came.
     pub(super) fn waited(&mut self, wait_us: i64) {
         self.waits[self.waited % MAX_WAITS] = wait_us.max(0);
