@@ -104,6 +104,7 @@ fn packets_that_overlap_and_come_late_are_played_once() {
         // Both hold what is next.
         push(&mut playout, 1, FRAME as i64 - 480, 30_000);
         push(&mut playout, 2, FRAME as i64 - 240, 30_000);
+        push(&mut playout, 3, 2 * FRAME as i64 - 240, 30_000);
         for n in 0..4 {
             playout.pull(&mut out, 30_000 + n * 20_000).unwrap();
         }

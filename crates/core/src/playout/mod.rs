@@ -2,10 +2,10 @@
 //!
 //! The engine has no clock and no thread; `now` comes with each call. It keeps one position in media
 //! time. A pull decodes the packet at that position, or fills the gap up to the next packet at hand.
-//! When nothing at all is at hand (an underrun), a little concealment and then silence are put in
-//! *without* moving the position: audio that is only late, as over TCP, is played and not skipped.
-//! Should the packets turn out to be lost, the gap is shortened by what was put in, so that losses
-//! never add to the delay.
+//! When nothing at all is at hand (an underrun), concealment and then silence are put in *without*
+//! moving the position. What then comes late is played, all of it (`whole`), or without what was put
+//! in for it: always (`fixed`), or up to a bound (`adaptive`). Should the packets turn out to be lost,
+//! the gap is shortened by what was put in, so that losses never add to the delay.
 
 mod account;
 mod adapt;
