@@ -120,6 +120,9 @@ def test_a_capture_is_played_by_itself(shell: Shell) -> None:
     shown = shell.well("measure", "playout", "call.pcap", *QUICK)
     assert shown.startswith(f"call.pcap, the packets in it: 5.7 s, {len(packets)} packets of 20 ms")
     assert f"6 of {len(packets)} packets" in shown
+    done = shell.run("measure", "playout", "call.pcap", "--bitrate", "9000", "--fec", "on")
+    assert done.code == 1
+    assert "call.pcap has packets of its own; leave out --bitrate, --fec" in done.err
     done = shell.run("measure", "playout", "call.pcap", *QUICK, "--ssrc", "7")
     assert done.code == 1
     assert "there is no such stream; there are SSRC 0x1234abcd" in done.err
@@ -139,7 +142,12 @@ def test_the_quality_is_judged_where_a_judge_is(shell: Shell, lossy: Path) -> No
     ("arguments", "message"),
     [
         (("gone.csv",), "gone.csv"),
-        (("empty.csv",), "empty.csv is empty"),
+        (("empty.csv",), "empty.csv is empty: got 0 bytes, expected a trace or a capture"),
+        (("trace.csv", "--ssrc", "7"), "has one stream"),
+        (
+            ("trace.csv", "--target-delay-ms", "2000"),
+            "target_delay_ms is 2000; expected at most max_delay_ms, 1000",
+        ),
         (("trace.csv", "gone.wav"), "gone.wav"),
         (("trace.csv", "empty.csv"), "empty.csv"),
         (("trace.csv", "--mode", "odd"), "--mode is 'odd'; expected whole, fixed, adaptive"),

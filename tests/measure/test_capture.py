@@ -94,6 +94,12 @@ def test_lost_late_twice_and_out_of_order(tmp_path: Path) -> None:
     assert call.notes == ("1 packets came twice",)
 
 
+def test_most_of_it_lost(tmp_path: Path) -> None:
+    packets = spoken()[:60]
+    call = call_of(tmp_path, pcap(on_the_wire([p for p in packets if p.sequence % 5 in (0, 1)])))
+    assert [s.packet.duration_samples for s in call.sent] == [960] * 57
+
+
 def test_the_stream_is_the_longest_or_the_one_that_is_named(tmp_path: Path) -> None:
     first, other = spoken()[:50], spoken()[50:90]
     frames = on_the_wire(first)

@@ -13,7 +13,6 @@ from opuscule.cli.output import clock_time, columns, emit, json_option, pairs
 from opuscule.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from opuscule.codec import EncoderSettings
     from opuscule.measure.playout import Call, PlayedCall
 
 __all__ = ["app"]
@@ -118,11 +117,11 @@ def playout(
     changes = {
         "bitrate": bitrate,
         "frame_ms": frame_ms,
-        "fec": _fec(fec, dred_ms),
+        "fec": _fec(fec),
         "loss_percent": loss,
         "dred_ms": dred_ms,
     }
-    call, is_capture = _call(trace, audio, _settings(preset, changes), _ssrc(ssrc), payload_type)
+    call, is_capture = _call(trace, audio, preset, changes, _ssrc(ssrc), payload_type)
     reference = read_reference(audio, call.format.channels) if is_capture and audio else None
     played = play_call(
         call,
@@ -163,28 +162,30 @@ def playout(
 def _call(
     trace: Path,
     audio: Path | None,
-    settings: "EncoderSettings",
+    preset: str,
+    changes: dict[str, Any],
     ssrc: int | None,
     payload_type: int | None,
 ) -> "tuple[Call, bool]":
+    from opuscule.codec import preset_settings
     from opuscule.measure.playout import call_of_audio, call_of_capture, has_capture, read_trace
 
+    given = {name: value for name, value in changes.items() if value is not None}
     if has_capture(trace):
+        if given:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise InvalidArgumentError(f"{trace} has packets of its own; leave out {options}")
         return call_of_capture(trace, ssrc=ssrc, payload_type=payload_type), True
     table = read_trace(trace, ssrc=ssrc, payload_type=payload_type)
+    if given.get("dred_ms"):
+        given.setdefault("fec", False)  # it would take DRED's bits
+    settings = dataclasses.replace(preset_settings(preset), **given)
     return call_of_audio(table, audio, settings), False
 
 
-def _settings(preset: str, changes: dict[str, Any]) -> "EncoderSettings":
-    from opuscule.codec import preset_settings
-
-    given = {name: value for name, value in changes.items() if value is not None}
-    return dataclasses.replace(preset_settings(preset), **given)
-
-
-def _fec(given: str | None, dred_ms: int | None) -> bool | None:
+def _fec(given: str | None) -> bool | None:
     if given is None:
-        return False if dred_ms else None  # it would take DRED's bits
+        return None
     if given not in _FEC:
         raise InvalidArgumentError(f"--fec is {given!r}; expected on or off")
     return _FEC[given]

@@ -116,7 +116,10 @@ def call_of_audio(
     stream, source, notes = _packets(path, settings)
     packets = list(_until(source, limit))
     if not packets:
-        raise FormatError(f"{path} has no packets to send")
+        raise FormatError(
+            f"{path or 'the sentence'} has no packet that ends within the {trace.duration_ms:g} ms"
+            " of the trace"
+        )
     fates = _fates(trace.fates, packets)
     sent = tuple(Sent(p, at, arrival) for p, (at, arrival) in zip(packets, fates, strict=True))
     lasts_ms = packets[-1].end_samples / 48
@@ -210,7 +213,7 @@ def has_capture(path: str | os.PathLike[str]) -> bool:
     Raises:
         OSError: see :func:`opuscule.files.check_input`.
     """
-    with check_input(path).open("rb") as file:
+    with check_input(path, expected="a trace or a capture").open("rb") as file:
         return is_capture(file.read(4))
 
 
@@ -247,7 +250,7 @@ def call_of_capture(
     rows, more = ordered(numbered)
     _check_opus(path, rows)
     first_ms = min((p.arrival_ms or 0.0) - p.time_samples / 48 for p in numbered)
-    usual = Counter(_duration(p.payload) for p in rows).most_common(1)[0][0]
+    usual = Counter(_duration(p.payload) for p in numbered).most_common(1)[0][0]
 
     def placed(row: Numbered) -> Packet:
         duration = _duration(row.payload) if row.arrival_ms is not None else usual
