@@ -5,6 +5,7 @@ import json
 import wave
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -32,9 +33,9 @@ from opuscule.measure.playout.account import (
 )
 from opuscule.measure.playout.calls import Sent
 from opuscule.measure.playout.network import network_of
-from opuscule.measure.playout.terminal import to_text
+from opuscule.measure.playout.terminal import COLOURS, LETTERS, to_text
 from opuscule.packets import Packet, StreamFormat
-from opuscule.playout import PlayedSpan
+from opuscule.playout import Origin, PlayedSpan
 
 from .wire import spoken
 
@@ -260,6 +261,12 @@ def damaged() -> PlayedCall:
     arrivals[50:60] = [None] * 10
     arrivals[200:225] = [4500.0] * 25
     return played(arrivals)
+
+
+def test_every_origin_has_its_letter_and_its_colour() -> None:
+    assert set(LETTERS) == set(COLOURS) == {*get_args(Origin), "stretched"}
+    assert len(set(LETTERS.values())) == len(set(COLOURS.values())) == len(LETTERS)
+    assert " " not in LETTERS.values()  # nobody sees it in the legend
 
 
 def test_the_terminal_shows_where_it_was(damaged: PlayedCall) -> None:

@@ -233,12 +233,12 @@ def _show(played: "PlayedCall", with_quality: bool) -> None:
 
 def _network_rows(played: "PlayedCall") -> list[tuple[str, object]]:
     n = played.network
-    bursts = (
-        f", in {n.bursts} bursts of {n.mean_burst_packets:.1f} in the mean, the longest"
-        f" {n.longest_burst_ms:.0f} ms"
-        if n.bursts
-        else ""
-    )
+    bursts = f", in one burst of {n.longest_burst_ms:.0f} ms" if n.bursts else ""
+    if n.bursts > 1:
+        bursts = (
+            f", in {n.bursts} bursts of {n.mean_burst_packets:.1f} in the mean, the longest"
+            f" {n.longest_burst_ms:.0f} ms"
+        )
     late = (
         f"by {n.late_median_ms:.0f} ms in the median, 95 % by {n.late_p95_ms:.0f}, 99 % by"
         f" {n.late_p99_ms:.0f}, at most {n.late_greatest_ms:.0f}"
