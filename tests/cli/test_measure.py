@@ -1,6 +1,7 @@
 """``opuscule measure playout``: what a person sees, what a script gets, what is refused."""
 
 import csv
+import inspect
 import json
 import struct
 import wave
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from opuscule.cli.measure import playout
 from opuscule.codec import StreamEncoder
 from opuscule.measure.codec import sentence
+from opuscule.playout import Playout
 
 from .conftest import Shell, write_tone
 
@@ -32,6 +35,13 @@ def test_clocks_that_part_are_named(shell: Shell) -> None:
     assert told["drift_ppm"] == pytest.approx(-300, abs=30)
     shown = shell.well("measure", "playout", "trace.csv", *QUICK)
     assert f"the sender's is {-told['drift_ppm']:.0f} ppm slower" in shown
+
+
+def test_what_is_not_said_is_as_in_playout() -> None:
+    told = inspect.signature(playout).parameters
+    for name, parameter in inspect.signature(Playout).parameters.items():
+        if name in told and name not in ("mode", "target_delay_ms"):
+            assert told[name].default == parameter.default, name
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def playout(
     max_delay_ms: Annotated[int, typer.Option(help="The most that 'adaptive' aims at.")] = 1000,
     late_per_mille: Annotated[
         int, typer.Option(help="Of 1000 packets, how many 'adaptive' lets come too late.")
-    ] = 10,
+    ] = 15,
     complexity: Annotated[int, typer.Option(help="Of the decoder, 0 to 10.")] = 5,
     preset: Annotated[str, typer.Option(help="How to encode, as for 'opuscule encode'.")] = "voice",
     bitrate: Annotated[int | None, typer.Option(help="Bits a second.")] = None,
