@@ -233,9 +233,10 @@ def call_of_capture(
     """
     found = check_input(path)
     streams: dict[tuple[int, int], list[Heard]] = {}
+    cut: list[str] = []
     with found.open("rb") as file:
         try:
-            for count, datagram in enumerate(read_capture(file)):
+            for count, datagram in enumerate(read_capture(file, cut)):
                 if count == MAX_PACKETS:
                     raise UnsupportedFormatError(f"it has more than {MAX_PACKETS} packets; cut it")
                 if parts := rtp_packet(datagram.data):
@@ -244,7 +245,10 @@ def call_of_capture(
         except FormatError as error:
             raise type(error)(f"{path}: {error}") from error
     if not streams:
-        raise FormatError(f"{path}: there is no RTP in it, over UDP and IP")
+        raise FormatError(
+            f"{path}: there is no whole RTP packet in it, over UDP and IP; a capture of the first"
+            " bytes of packets has to be made again with all of them (tcpdump -s 0)"
+        )
     notes, chosen = chosen_stream(streams, ssrc, payload_type)
     numbered = number(chosen)
     rows, more = ordered(numbered)
@@ -272,7 +276,7 @@ def call_of_capture(
             " played: cut it"
         )
     channels = 2 if any(row.payload and row.payload[0] & 4 for row in rows) else 1  # RFC 6716 §3.1
-    return Call(StreamFormat(channels, 0, 48_000), sent, arrivals, (*notes, *more))
+    return Call(StreamFormat(channels, 0, 48_000), sent, arrivals, (*cut, *notes, *more))
 
 
 def _duration(payload: bytes) -> int:
