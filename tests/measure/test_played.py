@@ -342,12 +342,16 @@ def test_judges_hear_what_was_lost() -> None:
     pytest.importorskip("pesq", reason="pesq is not installed")
     arrivals = clean()
     arrivals[50:60] = [None] * 10
-    scores = []
+    scores, clean_moses = [], set()
     for of in (clean(), arrivals):
         call = call_of_audio(trace_of(of), None, VOICE)
         found = play_call(call, mode="adaptive", target_delay_ms=30)
         assert found.quality is not None
         assert found.quality.pesq_wb is not None
         scores.append(found.quality.pesq_wb)
+        clean_moses.add(found.quality.plcmos_clean)
+        if of is not arrivals:  # nothing is between them
+            assert found.quality.plcmos == pytest.approx(found.quality.plcmos_clean, abs=0.05)
     assert scores[0] > 4.5
     assert scores[1] < scores[0] - 0.5
+    assert len(clean_moses) == 1

@@ -293,11 +293,14 @@ def _quality(played: "PlayedCall") -> str:
         return "not judged; pip install 'opuscule[quality]' adds PESQ and PLCMOS"
     q = played.quality
     known = [
-        f"{name} {value:.2f}"
-        for name, value in (("PESQ-WB", q.pesq_wb), ("PLCMOS", q.plcmos))
+        f"{name} {value:.2f}" + (f" ({best:.2f} without the network)" if best else "")
+        for name, value, best in (
+            ("PESQ-WB", q.pesq_wb, 4.64),
+            ("PLCMOS", q.plcmos, q.plcmos_clean),
+        )
         if value is not None
     ]
-    return f"{', '.join(known) or 'no speech'} (4.64 and about 4.5 without a network)"
+    return ", ".join(known) or "no speech"
 
 
 def _statistics(played: "PlayedCall") -> None:
