@@ -71,10 +71,10 @@ PARTS = {
 }
 """What ``--only`` may name."""
 
-ADAPTIVE: dict[str, Any] = {"mode": "adaptive", "target_delay_ms": 30}
+ADAPTIVE: dict[str, Any] = {"mode": "adaptive", "target_delay_ms": 30, "complexity": 7}
 SETTINGS: dict[str, dict[str, Any]] = {
-    "spikes": {"mode": "adaptive", "target_delay_ms": 100},
-    "stalls": {"mode": "adaptive", "target_delay_ms": 100},
+    "spikes": {**ADAPTIVE, "target_delay_ms": 110},
+    "stalls": {**ADAPTIVE, "target_delay_ms": 110},
     "loss": {"mode": "adaptive", "target_delay_ms": 30, "complexity": 7},
     "dred120": {"mode": "fixed", "target_delay_ms": 115, "complexity": 7},
     "dred200": {"mode": "fixed", "target_delay_ms": 195, "complexity": 7},

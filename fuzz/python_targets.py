@@ -74,7 +74,7 @@ def check_capture(data: bytes) -> bool:
     """As :func:`check_frame`."""
     heard: list[Heard] = []
     try:
-        for datagram in read_capture(io.BytesIO(data)):
+        for datagram in read_capture(io.BytesIO(data), []):
             parts = rtp_packet(datagram.data)
             if len(datagram.data) > len(data) or (parts and parts[4] not in datagram.data):
                 raise AssertionError(f"more than there is: {data!r}")

@@ -83,6 +83,27 @@ def test_a_loss_lasts_as_long_as_its_frames(lost: set[int]) -> None:
     assert joined(losses) == expected
 
 
+@pytest.mark.parametrize("samples", [480, 512, 37])
+def test_a_loss_is_one_however_much_is_pulled_at_a_time(samples: int) -> None:
+    buffer = RealtimeBuffer(complexity=0)
+    for frame in [*frames(20), *frames(30)[22:]]:
+        buffer.push(frame, 0.0)
+    for n in range(round(0.6 * 48_000 / samples)):
+        buffer.pull(samples, n * samples / 48_000)
+    assert buffer.take_losses() == [Loss(EPOCH_MS + 400.0, 40.0, "plc")]
+
+
+def test_losses_that_nobody_takes_are_bounded() -> None:
+    buffer = RealtimeBuffer(complexity=0)
+    for k in range(10_000):
+        if k % 2 == 0:
+            buffer.push(StampedFrame(EPOCH_MS + 20 * k, data()[k % 400]), 0.02 * k)
+        buffer.pull(960, 0.02 * k)
+    losses = buffer.take_losses()
+    assert len(losses) == 4096
+    assert losses[-1].epoch_ms > EPOCH_MS + 20 * 9_900
+
+
 def test_what_is_late_is_a_loss_when_its_turn_comes() -> None:
     arrivals = [(0.02 * k + (0.5 if k == 20 else 0), f) for k, f in enumerate(frames(60))]
     buffer, losses = run(arrivals, 1.0)

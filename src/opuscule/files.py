@@ -13,10 +13,11 @@ from opuscule.errors import FormatError, InvalidArgumentError
 __all__ = ["atomic_output", "check_input"]
 
 
-def check_input(path: str | os.PathLike[str]) -> Path:
+def check_input(path: str | os.PathLike[str], *, expected: str = "audio") -> Path:
     """Return ``path`` if something is there to be read; its content is not looked at.
 
-    A device or pipe passes, although its size is 0.
+    A device or pipe passes, although its size is 0. ``expected`` is the content, for
+    the error.
 
     Raises:
         FileNotFoundError: nothing has that name.
@@ -33,7 +34,7 @@ def check_input(path: str | os.PathLike[str]) -> Path:
     if not os.access(path, os.R_OK):
         raise PermissionError(f"{path} may not be read by this user; check its permissions")
     if stat.S_ISREG(status.st_mode) and status.st_size == 0:
-        raise FormatError(f"{path} is empty: got 0 bytes, expected audio")
+        raise FormatError(f"{path} is empty: got 0 bytes, expected {expected}")
     return path
 
 

@@ -62,7 +62,7 @@ class MixedStream:
         """How much later media this stream plays than another at this moment, in 48 kHz samples.
 
         0 for streams with a common clock and mode ``fixed``. With ``adaptive`` it is the difference
-        of both delays: of what their networks ask for, and up to 24 ms more that are only made up
+        of both delays: of what their networks ask for, and up to 40 ms more that are only made up
         for in pauses. None before both were heard.
         """
         mine, its = self.next_samples, other.next_samples

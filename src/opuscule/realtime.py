@@ -56,6 +56,18 @@ class _Frame:
         return self.stamp_ms + samples_to_ms(self.duration_samples)
 
 
+@dataclass(slots=True)
+class _Missing:
+    """A loss in samples, which add up exactly however few are pulled at a time."""
+
+    after_ms: float
+    """Epoch time up to which sound was heard before it."""
+    begin: int
+    """Output samples since then."""
+    end: int
+    filled: Origin
+
+
 class RealtimeBuffer:
     """Frames in, as they come; sound out, by the clock.
 
@@ -90,8 +102,9 @@ class RealtimeBuffer:
             complexity=complexity,
         )
         self._frames: list[_Frame] = []
-        self._losses: list[Loss] = []
+        self._missing: list[_Missing] = []
         self._heard_to_ms: float | None = None
+        self._since_samples = 0
         self._end_samples = _ORIGIN_SAMPLES
         self._closed = False
 
@@ -129,10 +142,18 @@ class RealtimeBuffer:
     def take_losses(self) -> list[Loss]:
         """Return what was lost since the last call, in the order in which it was played.
 
-        A loss that goes on is reported as far as it has been played, and the rest next time.
+        A loss that goes on is reported as far as it has been played, and the rest next time. Of
+        losses that were not taken the newest 4096 are kept.
         """
-        losses, self._losses = self._losses, []
-        return losses
+        missing, self._missing = self._missing, []
+        return [
+            Loss(
+                one.after_ms + 1000 * one.begin / self._rate,
+                1000 * (one.end - one.begin) / self._rate,
+                one.filled,
+            )
+            for one in missing
+        ]
 
     def close(self) -> None:
         """Say that no more frames come; what waits is still played, without being held back."""
@@ -189,15 +210,16 @@ class RealtimeBuffer:
             media = span.samples * MEDIA_RATE // self._rate
             media = media if span.media_samples is None else span.media_samples
             self._heard_to_ms = None if time is None else self._epoch_ms(time + media)
+            self._since_samples = 0
         elif self._heard_to_ms is not None and not self._at_end(span):
-            duration_ms = 1000 * span.samples / self._rate
-            last = self._losses[-1] if self._losses else None
-            begin_ms = self._heard_to_ms
-            self._heard_to_ms += duration_ms
-            if last and last.filled == span.origin and _ends(last) == begin_ms:
-                self._losses.pop()
-                begin_ms, duration_ms = last.epoch_ms, last.duration_ms + duration_ms
-            self._losses.append(Loss(begin_ms, duration_ms, span.origin))
+            begin = self._since_samples
+            self._since_samples = end = begin + span.samples
+            last = self._missing[-1] if self._missing else None
+            if last and last.filled == span.origin and last.end == begin:
+                last.end = end
+                return
+            self._missing.append(_Missing(self._heard_to_ms, begin, end, span.origin))
+            del self._missing[:-_REMEMBERED]
 
     def _at_end(self, span: PlayedSpan) -> bool:
         """Whether a span is the silence after all frames."""
@@ -208,10 +230,6 @@ class RealtimeBuffer:
         index = bisect_left(self._frames, time_samples, key=lambda frame: frame.time_samples)
         frame = self._frames[max(0, index - 1)]
         return frame.stamp_ms + samples_to_ms(time_samples - frame.time_samples)
-
-
-def _ends(loss: Loss) -> float:
-    return loss.epoch_ms + loss.duration_ms
 
 
 def _gap_samples(gap_ms: float, duration: int) -> int:

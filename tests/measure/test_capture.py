@@ -94,6 +94,12 @@ def test_lost_late_twice_and_out_of_order(tmp_path: Path) -> None:
     assert call.notes == ("1 packets came twice",)
 
 
+def test_most_of_it_lost(tmp_path: Path) -> None:
+    packets = spoken()[:60]
+    call = call_of(tmp_path, pcap(on_the_wire([p for p in packets if p.sequence % 5 in (0, 1)])))
+    assert [s.packet.duration_samples for s in call.sent] == [960] * 57
+
+
 def test_the_stream_is_the_longest_or_the_one_that_is_named(tmp_path: Path) -> None:
     first, other = spoken()[:50], spoken()[50:90]
     frames = on_the_wire(first)
@@ -138,7 +144,7 @@ def test_what_is_not_opus_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (pcap([]), "no RTP in it"),
+        (pcap([]), "no whole RTP packet in it"),
         (pcap(on_the_wire(spoken()[:5]), 1)[:20], "ends within its header"),
         (pcap([])[:24] + struct.pack("<4I", 0, 0, 1 << 30, 0), "packet at byte 24 .* damaged"),
         (block(0x0A0D0D0A, b"\1\2\3\4" + bytes(12)), "section at byte 0 has no order of bytes"),
@@ -159,7 +165,19 @@ def test_a_link_that_is_not_known_is_refused(tmp_path: Path) -> None:
 
 def test_a_capture_that_was_cut_is_taken_as_far_as_it_goes(tmp_path: Path) -> None:
     packets = spoken()[:50]
-    assert len(call_of(tmp_path, pcap(on_the_wire(packets))[:-1]).sent) == 49
+    frames = on_the_wire(packets)
+    for kept in (-1, -len(frames[-1][1]) - 3):  # within the packet, and within its head
+        for data in (pcap(frames)[:kept], pcapng(frames)[:kept]):
+            call = call_of(tmp_path, data)
+            assert len(call.sent) == 49
+            assert call.notes == ("the file was cut within a packet, and ends before it",)
+    assert call_of(tmp_path, pcap(frames)).notes == call_of(tmp_path, pcapng(frames)).notes == ()
+
+
+def test_packets_of_which_only_the_heads_were_captured(tmp_path: Path) -> None:
+    heads = [(at, frame[:60]) for at, frame in on_the_wire(spoken()[:50])]
+    with pytest.raises(FormatError, match=r"no whole RTP packet in it.*tcpdump -s 0"):
+        call_of(tmp_path, pcap(heads))
 
 
 def test_a_call_without_end_is_refused(tmp_path: Path) -> None:
@@ -190,7 +208,7 @@ def test_any_bytes_are_a_capture_or_an_error(
         if at < len(data):
             data[at] = value
     try:
-        for datagram in read_capture(io.BytesIO(data)):
+        for datagram in read_capture(io.BytesIO(data), []):
             assert len(datagram.data) <= len(data)
             rtp_packet(datagram.data)
     except FormatError:

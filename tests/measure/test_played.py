@@ -5,6 +5,7 @@ import json
 import wave
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -32,9 +33,9 @@ from opuscule.measure.playout.account import (
 )
 from opuscule.measure.playout.calls import Sent
 from opuscule.measure.playout.network import network_of
-from opuscule.measure.playout.terminal import to_text
+from opuscule.measure.playout.terminal import COLOURS, LETTERS, to_text
 from opuscule.packets import Packet, StreamFormat
-from opuscule.playout import PlayedSpan
+from opuscule.playout import Origin, PlayedSpan
 
 from .wire import spoken
 
@@ -233,8 +234,13 @@ def test_audio_without_samples_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
-    with pytest.raises(FormatError, match=r"a\.wav has no packets to send|no samples"):
+    with pytest.raises(FormatError, match=r"a\.wav"):
         played([0.0], path)
+
+
+def test_a_trace_shorter_than_a_packet_is_refused() -> None:
+    with pytest.raises(FormatError, match="the sentence has no packet that ends within the 20 ms"):
+        played([0.0], frame_ms=60)
 
 
 def test_nothing_came() -> None:
@@ -255,6 +261,12 @@ def damaged() -> PlayedCall:
     arrivals[50:60] = [None] * 10
     arrivals[200:225] = [4500.0] * 25
     return played(arrivals)
+
+
+def test_every_origin_has_its_letter_and_its_colour() -> None:
+    assert set(LETTERS) == set(COLOURS) == {*get_args(Origin), "stretched"}
+    assert len(set(LETTERS.values())) == len(set(COLOURS.values())) == len(LETTERS)
+    assert " " not in LETTERS.values()  # nobody sees it in the legend
 
 
 def test_the_terminal_shows_where_it_was(damaged: PlayedCall) -> None:
@@ -330,12 +342,16 @@ def test_judges_hear_what_was_lost() -> None:
     pytest.importorskip("pesq", reason="pesq is not installed")
     arrivals = clean()
     arrivals[50:60] = [None] * 10
-    scores = []
+    scores, clean_moses = [], set()
     for of in (clean(), arrivals):
         call = call_of_audio(trace_of(of), None, VOICE)
         found = play_call(call, mode="adaptive", target_delay_ms=30)
         assert found.quality is not None
         assert found.quality.pesq_wb is not None
         scores.append(found.quality.pesq_wb)
+        clean_moses.add(found.quality.plcmos_clean)
+        if of is not arrivals:  # nothing is between them
+            assert found.quality.plcmos == pytest.approx(found.quality.plcmos_clean, abs=0.05)
     assert scores[0] > 4.5
     assert scores[1] < scores[0] - 0.5
+    assert len(clean_moses) == 1

@@ -54,6 +54,17 @@ def test_clocks_that_differ() -> None:
     assert "clocks" in trace.notes[0]
 
 
+def test_a_table_of_times_has_one_stream() -> None:
+    for stream in ({"ssrc": 7}, {"payload_type": 111}):
+        with pytest.raises(InvalidArgumentError, match="send_ms and arrival_ms has one stream"):
+            parsed("send_ms,arrival_ms\n0,0\n", **stream)
+
+
+def test_columns_that_mean_nothing_here_may_be_there_twice() -> None:
+    text = "arrival_s,length,udp.length,seq,rtp.timestamp\n1,60,40,1,960\n1.02,60,40,2,1920\n"
+    assert [fate.sent_ms for fate in parsed(text).fates] == [0, 20]
+
+
 def test_what_rtp_analyze_prints() -> None:
     trace = parsed(ANALYZED)
     # Number 0 is missing after the wrap; 1 was overtaken by 2, which was the fastest.
@@ -85,7 +96,7 @@ def test_what_wireshark_exports(tmp_path: Path) -> None:
         ("", "it is no trace"),
         ("hello\nworld\n", "it is no trace"),
         ("x\n" * 100 + "send_ms,arrival_ms\n0,1\n", "it is no trace"),
-        ("send_ms,size\n0,1\n", "a trace has the columns"),
+        ("send_ms,ssrc\n0,1\n", "a trace has the columns"),
         ("send_ms,sent_ms,arrival_ms\n0,0,1\n", "line 1: two columns say the same: send"),
         ("send_ms,arrival_ms\n", "no packet in it that arrived"),
         ("send_ms,arrival_ms\n0,\n", "no packet in it that arrived"),
@@ -94,6 +105,9 @@ def test_what_wireshark_exports(tmp_path: Path) -> None:
         ("send_ms,arrival_ms\n0,nan\n", "line 2: arrival is 'nan'"),
         ("send_ms,arrival_ms\n0,1e999\n", "line 2: arrival is '1e999'"),
         ("a,b,send_ms,arrival_ms\n0\n", "line 2 has 1 columns of 4"),
+        ("send_ms,arrival_ms\n0,0\n20\n", "line 3 has 1 columns of 2"),
+        ("send_ms;arrival_ms\n0;1,5\n", "arrival is '1,5'; expected a number such as 1.5"),
+        ("1,2\n3,4\n", "its first line is '1,2'"),
         ("seq,timestamp,arrival_ms\n65536,0,1\n", "line 2: sequence is '65536'.*16 bits"),
         ("seq,timestamp,arrival_ms\n1,-1,1\n", "line 2: timestamp is '-1'.*32 bits"),
         ("send_ms,arrival_ms\n0," + "1" * 5000, "line 2 is longer than 4096"),
@@ -112,7 +126,7 @@ def test_a_trace_without_end_is_refused() -> None:
 def test_a_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(FormatError, match=r"bad\.csv: it is no text"):
+    with pytest.raises(FormatError, match=r"bad\.csv: it is no text and no capture"):
         read_trace(path)
     path.write_text("nothing")
     with pytest.raises(FormatError, match=r"bad\.csv: it is no trace"):

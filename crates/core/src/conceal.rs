@@ -65,6 +65,8 @@ pub struct Concealer<R = Dred> {
     /// How far back each later packet reaches, in samples, by its media time.
     reach: BTreeMap<i64, usize>,
     plc_samples: usize,
+    /// Speech is sustained, and bridged from both sides of a gap ([`Self::for_ear`]).
+    sustains: bool,
     /// Asked of [`Self::fill_lost`] and not filled yet: less than 2.5 ms.
     carried: usize,
 }
@@ -79,7 +81,19 @@ impl<R> Concealer<R> {
             parsed: None,
             reach: BTreeMap::new(),
             plc_samples: 0,
+            sustains: false,
             carried: 0,
+        }
+    }
+
+    /// One that conceals speech better than libopus by itself. What it makes depends on more of what
+    /// came before than a decoder's converged state tells, and so extraction from the middle of a
+    /// recording, which must be exact, and what it is compared with do without it.
+    #[must_use]
+    pub fn for_ear(complexity: u8) -> Self {
+        Self {
+            sustains: true,
+            ..Self::new(complexity)
         }
     }
 

@@ -230,15 +230,16 @@ fn on_a_good_network_adaptive_playout_is_the_sequential_decode() {
 }
 
 #[test]
-fn after_a_stall_everything_is_heard_and_the_delay_comes_back() {
+fn after_a_stall_little_is_left_out_and_the_delay_comes_back() {
     let sent = sent(400);
     let held = |n: usize| Some((n as i64 * 20).max(if (100..125).contains(&n) { 2500 } else { 0 }));
     let (playout, _, log) = play(Mode::Adaptive, 20, &sent, held);
-    assert_eq!(playout.stats().packets_late, 0);
-    assert_eq!(heard_ms(&log), 400 * 20);
+    // 280 ms, and the rest is played faster.
+    assert_eq!(playout.stats().packets_late, 14);
+    assert_eq!(heard_ms(&log), 400 * 20 - 280);
     assert!(in_order(&log));
     let delays = delays_ms(&log);
-    assert!(delays.iter().any(|(_, delay)| *delay > 450));
+    assert!(delays.iter().any(|(_, delay)| *delay > 500 - 280));
     let back = delays.iter().filter(|(at, _)| *at > 2500 + 2000);
     assert!(back.clone().count() > 100);
     assert!(
@@ -260,19 +261,24 @@ fn after_a_stall_everything_is_heard_and_the_delay_comes_back() {
 fn a_packet_that_is_late_by_half_is_heard_by_half() {
     let sent = sent(100);
     let late = |n: usize| Some((n as i64 * 20).max(if n == 50 || n == 51 { 1034 } else { 0 }));
-    for mode in [Mode::Fixed, Mode::Adaptive] {
+    // What was made up meanwhile is left out, or the delay is larger from then on.
+    let expected = [
+        (Mode::Fixed, 1980..2000, 25),
+        (Mode::Adaptive, 2000..2001, 25 + 34),
+    ];
+    for (mode, heard, most_ms) in expected {
         let (playout, _, log) = play(mode, 20, &sent, late);
         let stats = playout.stats();
         assert_eq!(stats.packets_late, 0, "{mode:?}");
         assert!(
-            (1980..2000).contains(&heard_ms(&log)),
+            heard.contains(&heard_ms(&log)),
             "{mode:?}: {}",
             heard_ms(&log)
         );
         assert!(stats.plc > 0 && in_order(&log));
         let delays = delays_ms(&log);
         assert!(
-            delays.iter().all(|(_, delay)| *delay <= 50),
+            delays.iter().all(|(_, delay)| *delay <= most_ms),
             "{mode:?} {delays:?} {log:?}"
         );
     }

@@ -118,13 +118,18 @@ impl PyPlayout {
         let late_range = || {
             errors::argument(format!(
                 "max_delay_ms is {max_delay_ms} and late_per_mille {late_per_mille}; expected \
-                 target_delay_ms <= max_delay_ms <= 60000 and 0 <= late_per_mille <= 1000"
+                 0 <= max_delay_ms <= 60000 and 0 <= late_per_mille <= 1000"
             ))
         };
         let longest = u32::try_from(max_delay_ms).map_err(|_| late_range())?;
         let late = u16::try_from(late_per_mille).map_err(|_| late_range())?;
-        if mode == Mode::Adaptive && longest < target || longest > 60_000 || late > 1000 {
+        if longest > 60_000 || late > 1000 {
             return Err(late_range());
+        }
+        if mode == Mode::Adaptive && longest < target {
+            return Err(errors::argument(format!(
+                "target_delay_ms is {target_delay_ms}; expected at most max_delay_ms, {max_delay_ms}"
+            )));
         }
         let restart_ms = u32::try_from(restart_ms)
             .ok()

@@ -13,7 +13,6 @@ from opuscule.cli.output import clock_time, columns, emit, json_option, pairs
 from opuscule.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from opuscule.codec import EncoderSettings
     from opuscule.measure.playout import Call, PlayedCall
 
 __all__ = ["app"]
@@ -60,7 +59,7 @@ def playout(
     max_delay_ms: Annotated[int, typer.Option(help="The most that 'adaptive' aims at.")] = 1000,
     late_per_mille: Annotated[
         int, typer.Option(help="Of 1000 packets, how many 'adaptive' lets come too late.")
-    ] = 10,
+    ] = 15,
     complexity: Annotated[int, typer.Option(help="Of the decoder, 0 to 10.")] = 5,
     preset: Annotated[str, typer.Option(help="How to encode, as for 'opuscule encode'.")] = "voice",
     bitrate: Annotated[int | None, typer.Option(help="Bits a second.")] = None,
@@ -118,11 +117,11 @@ def playout(
     changes = {
         "bitrate": bitrate,
         "frame_ms": frame_ms,
-        "fec": _fec(fec, dred_ms),
+        "fec": _fec(fec),
         "loss_percent": loss,
         "dred_ms": dred_ms,
     }
-    call, is_capture = _call(trace, audio, _settings(preset, changes), _ssrc(ssrc), payload_type)
+    call, is_capture = _call(trace, audio, preset, changes, _ssrc(ssrc), payload_type)
     reference = read_reference(audio, call.format.channels) if is_capture and audio else None
     played = play_call(
         call,
@@ -163,28 +162,30 @@ def playout(
 def _call(
     trace: Path,
     audio: Path | None,
-    settings: "EncoderSettings",
+    preset: str,
+    changes: dict[str, Any],
     ssrc: int | None,
     payload_type: int | None,
 ) -> "tuple[Call, bool]":
+    from opuscule.codec import preset_settings
     from opuscule.measure.playout import call_of_audio, call_of_capture, has_capture, read_trace
 
+    given = {name: value for name, value in changes.items() if value is not None}
     if has_capture(trace):
+        if given:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise InvalidArgumentError(f"{trace} has packets of its own; leave out {options}")
         return call_of_capture(trace, ssrc=ssrc, payload_type=payload_type), True
     table = read_trace(trace, ssrc=ssrc, payload_type=payload_type)
+    if given.get("dred_ms"):
+        given.setdefault("fec", False)  # it would take DRED's bits
+    settings = dataclasses.replace(preset_settings(preset), **given)
     return call_of_audio(table, audio, settings), False
 
 
-def _settings(preset: str, changes: dict[str, Any]) -> "EncoderSettings":
-    from opuscule.codec import preset_settings
-
-    given = {name: value for name, value in changes.items() if value is not None}
-    return dataclasses.replace(preset_settings(preset), **given)
-
-
-def _fec(given: str | None, dred_ms: int | None) -> bool | None:
+def _fec(given: str | None) -> bool | None:
     if given is None:
-        return False if dred_ms else None  # it would take DRED's bits
+        return None
     if given not in _FEC:
         raise InvalidArgumentError(f"--fec is {given!r}; expected on or off")
     return _FEC[given]
@@ -232,12 +233,12 @@ def _show(played: "PlayedCall", with_quality: bool) -> None:
 
 def _network_rows(played: "PlayedCall") -> list[tuple[str, object]]:
     n = played.network
-    bursts = (
-        f", in {n.bursts} bursts of {n.mean_burst_packets:.1f} in the mean, the longest"
-        f" {n.longest_burst_ms:.0f} ms"
-        if n.bursts
-        else ""
-    )
+    bursts = f", in one burst of {n.longest_burst_ms:.0f} ms" if n.bursts else ""
+    if n.bursts > 1:
+        bursts = (
+            f", in {n.bursts} bursts of {n.mean_burst_packets:.1f} in the mean, the longest"
+            f" {n.longest_burst_ms:.0f} ms"
+        )
     late = (
         f"by {n.late_median_ms:.0f} ms in the median, 95 % by {n.late_p95_ms:.0f}, 99 % by"
         f" {n.late_p99_ms:.0f}, at most {n.late_greatest_ms:.0f}"
@@ -292,11 +293,14 @@ def _quality(played: "PlayedCall") -> str:
         return "not judged; pip install 'opuscule[quality]' adds PESQ and PLCMOS"
     q = played.quality
     known = [
-        f"{name} {value:.2f}"
-        for name, value in (("PESQ-WB", q.pesq_wb), ("PLCMOS", q.plcmos))
+        f"{name} {value:.2f}" + (f" ({best:.2f} without the network)" if best else "")
+        for name, value, best in (
+            ("PESQ-WB", q.pesq_wb, 4.64),
+            ("PLCMOS", q.plcmos, q.plcmos_clean),
+        )
         if value is not None
     ]
-    return f"{', '.join(known) or 'no speech'} (4.64 and about 4.5 without a network)"
+    return ", ".join(known) or "no speech"
 
 
 def _statistics(played: "PlayedCall") -> None:

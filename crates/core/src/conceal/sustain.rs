@@ -15,15 +15,17 @@ impl<R> Concealer<R> {
     /// it has not faded.
     pub(super) fn bridges<T, D: Decode<T, Dred = R>>(&self, decoder: &D, gap: usize) -> bool {
         let per_ms = (decoder.rate() / 1000) as usize;
-        gap.is_multiple_of(10 * per_ms)
+        self.sustains
+            && gap.is_multiple_of(10 * per_ms)
             && gap <= BRIDGED_MS as usize * per_ms
             && self.plc_samples < SUSTAINED_MS as usize * per_ms
     }
 
     /// Samples in which concealment is best asked for: the networks' own 10 ms, so that the packet
     /// behind the gap may come at any moment; else what libopus conceals best.
-    pub fn piece<T, D: Decode<T, Dred = R>>(decoder: &D) -> usize {
-        let piece_ms = if decoder.can_prolong() { 10 } else { PIECE_MS };
+    pub fn piece<T, D: Decode<T, Dred = R>>(&self, decoder: &D) -> usize {
+        let prolongs = self.sustains && decoder.can_prolong();
+        let piece_ms = if prolongs { 10 } else { PIECE_MS };
         (decoder.rate() / 1000 * piece_ms) as usize
     }
 
@@ -38,12 +40,13 @@ impl<R> Concealer<R> {
         out: &mut Vec<T>,
     ) -> Result<(), Error> {
         let per_ms = (decoder.rate() / 1000) as usize;
-        let most = Self::piece(decoder);
+        let most = self.piece(decoder);
         let mut done = 0;
         while done < samples {
             let piece = (samples - done).min(most);
             let concealed_ms = self.plc_samples / per_ms;
-            if decoder.can_prolong() && piece == most && concealed_ms < SUSTAINED_MS as usize {
+            let sustained = self.sustains && concealed_ms < SUSTAINED_MS as usize;
+            if sustained && decoder.can_prolong() && piece == most {
                 decoder.prolong(held(concealed_ms), out)?;
             } else {
                 decoder.conceal(piece, out)?;

@@ -93,7 +93,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         }
         let scale = i64::from(MEDIA_RATE / config.rate);
         Ok(Self {
-            concealer: Concealer::new(config.complexity),
+            concealer: concealer(&config),
             pending: Pending::new(decoder.channels(), scale),
             delay: Delay::new(config.late_share()),
             adapter: Adapter::default(),
@@ -317,6 +317,14 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             self.log.pop_front();
         }
         self.log.push_back(span);
+    }
+}
+
+/// All is played in `whole` as an archive gives it, concealment and all.
+fn concealer<R>(config: &PlayoutConfig) -> Concealer<R> {
+    match config.mode {
+        Mode::Whole => Concealer::new(config.complexity),
+        Mode::Fixed | Mode::Adaptive => Concealer::for_ear(config.complexity),
     }
 }
 

@@ -5,7 +5,7 @@ use super::account::Span;
 use super::buffer::Waiting;
 use super::engine::{Playout, Position};
 use super::stretch::Unit;
-use crate::conceal::{Concealer, MAX_PLC_MS, Missing, Origin};
+use crate::conceal::{MAX_PLC_MS, Missing, Origin};
 use crate::opus::{Decode, Error, Sample};
 
 /// Concealment put in while nothing is at hand, before silence takes over.
@@ -145,7 +145,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     }
 
     fn put_in_concealment(&mut self) -> Result<bool, Error> {
-        let piece = Concealer::piece(&self.decoder);
+        let piece = self.concealer.piece(&self.decoder);
         let most_ms = match self.config.mode {
             Mode::Whole => UNDERRUN_PLC_MS,
             Mode::Fixed | Mode::Adaptive => MAX_PLC_MS,

@@ -116,7 +116,10 @@ def call_of_audio(
     stream, source, notes = _packets(path, settings)
     packets = list(_until(source, limit))
     if not packets:
-        raise FormatError(f"{path} has no packets to send")
+        raise FormatError(
+            f"{path or 'the sentence'} has no packet that ends within the {trace.duration_ms:g} ms"
+            " of the trace"
+        )
     fates = _fates(trace.fates, packets)
     sent = tuple(Sent(p, at, arrival) for p, (at, arrival) in zip(packets, fates, strict=True))
     lasts_ms = packets[-1].end_samples / 48
@@ -210,7 +213,7 @@ def has_capture(path: str | os.PathLike[str]) -> bool:
     Raises:
         OSError: see :func:`opuscule.files.check_input`.
     """
-    with check_input(path).open("rb") as file:
+    with check_input(path, expected="a trace or a capture").open("rb") as file:
         return is_capture(file.read(4))
 
 
@@ -230,9 +233,10 @@ def call_of_capture(
     """
     found = check_input(path)
     streams: dict[tuple[int, int], list[Heard]] = {}
+    cut: list[str] = []
     with found.open("rb") as file:
         try:
-            for count, datagram in enumerate(read_capture(file)):
+            for count, datagram in enumerate(read_capture(file, cut)):
                 if count == MAX_PACKETS:
                     raise UnsupportedFormatError(f"it has more than {MAX_PACKETS} packets; cut it")
                 if parts := rtp_packet(datagram.data):
@@ -241,13 +245,16 @@ def call_of_capture(
         except FormatError as error:
             raise type(error)(f"{path}: {error}") from error
     if not streams:
-        raise FormatError(f"{path}: there is no RTP in it, over UDP and IP")
+        raise FormatError(
+            f"{path}: there is no whole RTP packet in it, over UDP and IP; a capture of the first"
+            " bytes of packets has to be made again with all of them (tcpdump -s 0)"
+        )
     notes, chosen = chosen_stream(streams, ssrc, payload_type)
     numbered = number(chosen)
     rows, more = ordered(numbered)
     _check_opus(path, rows)
     first_ms = min((p.arrival_ms or 0.0) - p.time_samples / 48 for p in numbered)
-    usual = Counter(_duration(p.payload) for p in rows).most_common(1)[0][0]
+    usual = Counter(_duration(p.payload) for p in numbered).most_common(1)[0][0]
 
     def placed(row: Numbered) -> Packet:
         duration = _duration(row.payload) if row.arrival_ms is not None else usual
@@ -269,7 +276,7 @@ def call_of_capture(
             " played: cut it"
         )
     channels = 2 if any(row.payload and row.payload[0] & 4 for row in rows) else 1  # RFC 6716 §3.1
-    return Call(StreamFormat(channels, 0, 48_000), sent, arrivals, (*notes, *more))
+    return Call(StreamFormat(channels, 0, 48_000), sent, arrivals, (*cut, *notes, *more))
 
 
 def _duration(payload: bytes) -> int:

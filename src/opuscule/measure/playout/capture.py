@@ -19,6 +19,7 @@ __all__ = ["Datagram", "is_capture", "read_capture"]
 _MAX_BLOCK_BYTES = 1 << 20
 """Longer than any packet that is captured (262,144 is the most that tcpdump takes)."""
 _MAX_INTERFACES = 1024
+_CUT = "the file was cut within a packet, and ends before it"
 
 _PCAP = {
     b"\xd4\xc3\xb2\xa1": ("<", 1_000),
@@ -62,15 +63,19 @@ def is_capture(head: bytes) -> bool:
     return head[:4] in _PCAP or head[:4] == _PCAPNG
 
 
-def read_capture(file: BinaryIO) -> Iterator[Datagram]:
+def read_capture(file: BinaryIO, notes: list[str]) -> Iterator[Datagram]:
     """Give every UDP datagram of a capture, in the order of the file.
+
+    Args:
+        file: open at its beginning.
+        notes: where it is said when the file was cut.
 
     Raises:
         FormatError: it is no capture, or its blocks are damaged; the message has the offset.
         UnsupportedFormatError: it was captured on a kind of link that is not known here.
     """
     magic = file.read(4)
-    frames = _pcap(file, magic) if magic in _PCAP else _pcapng(file, magic)
+    frames = _pcap(file, magic, notes) if magic in _PCAP else _pcapng(file, magic, notes)
     known = False
     unknown: set[int] = set()
     for link, time_ms, frame in frames:
@@ -93,20 +98,24 @@ Frame = tuple[int, float, bytes]
 """Link type, time in ms, bytes."""
 
 
-def _pcap(file: BinaryIO, magic: bytes) -> Iterator[Frame]:
+def _pcap(file: BinaryIO, magic: bytes, notes: list[str]) -> Iterator[Frame]:
     order, units = _PCAP[magic]
     head = file.read(20)
     if len(head) < 20:
         raise FormatError("the capture ends within its header")
     link = struct.unpack(f"{order}I", head[16:])[0] & 0xFFFF
     record, at = struct.Struct(f"{order}4I"), 24
-    while len(raw := file.read(16)) == 16:
+    while raw := file.read(16):
+        if len(raw) < 16:
+            notes.append(_CUT)
+            return
         seconds, fraction, length, _ = record.unpack(raw)
         if length > _MAX_BLOCK_BYTES:
             raise FormatError(f"the packet at byte {at} says that it has {length} bytes: damaged")
         frame = file.read(length)
         if len(frame) < length:
-            return  # the capture was cut
+            notes.append(_CUT)
+            return
         yield link, seconds * 1000 + fraction / units, frame
         at += 16 + length
 
@@ -118,13 +127,14 @@ class _Interface:
     offset_ms: float = 0.0
 
 
-def _pcapng(file: BinaryIO, magic: bytes) -> Iterator[Frame]:
+def _pcapng(file: BinaryIO, magic: bytes, notes: list[str]) -> Iterator[Frame]:
     if magic != _PCAPNG:
         raise FormatError(f"it is no capture: it begins with {magic.hex()}")
     order, at, interfaces, first = "<", 0, list[_Interface](), magic
-    while True:
+    while first:
         length_bytes = file.read(4)
-        if len(length_bytes) < 4:
+        if len(first + length_bytes) < 8:
+            notes.append(_CUT)
             return
         if first == _PCAPNG:  # a section begins, and with it its order of bytes
             mark = file.read(4)
@@ -138,7 +148,8 @@ def _pcapng(file: BinaryIO, magic: bytes) -> Iterator[Frame]:
         rest = length - (12 if first == _PCAPNG else 8)
         body = file.read(max(0, rest))
         if len(body) < rest:
-            return  # the capture was cut
+            notes.append(_CUT)
+            return
         body = body[:-4]
         if kind == 1:
             if len(interfaces) == _MAX_INTERFACES:
@@ -153,8 +164,6 @@ def _pcapng(file: BinaryIO, magic: bytes) -> Iterator[Frame]:
             yield of.link, time_ms, body[20 : 20 + size]
         at += length
         first = file.read(4)
-        if len(first) < 4:
-            return
 
 
 def _interface(order: str, body: bytes, at: int) -> _Interface:

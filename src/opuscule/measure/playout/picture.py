@@ -20,7 +20,6 @@ _WORDS = {
     "dred": "rebuilt from DRED",
     "stretched": "stretched or shortened",
     "plc": "made up",
-    "noise": "comfort noise",
     "silence": "silence",
 }
 _COLUMNS = 2000
@@ -163,15 +162,15 @@ def _draw_origins(axes: Any, played: PlayedCall) -> None:
         else:
             of.append((at / 48_000, span.samples / 48_000))
         name_before = name
-    for name in _WORDS | bars:
+    for name, words in _WORDS.items():
         share = played.shares.get(name, 0.0)
         if name in bars:
             axes.broken_barh(
                 bars[name],
                 (0, 1),
-                color=COLOURS.get(name, COLOURS["silence"]),
+                color=COLOURS[name],
                 linewidth=0,
-                label=f"{_WORDS.get(name, name)} {share:.1%}" if share >= 0.0005 else None,
+                label=f"{words} {share:.1%}" if share >= 0.0005 else None,
             )
     axes.set(yticks=[], ylim=(0, 1))
     axes.set_ylabel("made of", rotation=0, ha="right", va="center")

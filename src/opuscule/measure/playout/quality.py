@@ -55,6 +55,9 @@ class Quality:
     """1 to 4.64; None where ``pesq`` is not installed, or nothing is known to compare with."""
     plcmos: float | None
     """1 to 5; None where ``speechmos`` is not installed."""
+    plcmos_clean: float | None
+    """The same of what was said, which is not the same for every recording; None where it is not
+    known."""
     pieces: tuple[Piece, ...]
     """What was judged."""
 
@@ -86,17 +89,19 @@ def judge(
     ranges = list(pairwise(cuts))
     chosen = ranges[:: -(-len(ranges) // _MOST_PIECES)]
     spread = -(-len(chosen) // _MOST_HEARD)
-    pieces = []
+    pieces, clean_scores = [], list[float | None]()
     for n, (begin_s, end_s) in enumerate(chosen):
         part = _cut(said, begin_s - _BEFORE_S, end_s + _AFTER_S)
         late_s, late_end_s = _late(moments, begin_s), _late(moments, end_s)
         got = _cut(heard, begin_s - _BEFORE_S + late_s, end_s + _AFTER_S + late_end_s)
         score = pesq(part, got) if pesq else None
         mos = plcmos(got) if plcmos and n % spread == 0 else None
+        clean_scores.append(plcmos(part) if plcmos and is_whole and n % spread == 0 else None)
         pieces.append(Piece(begin_s, end_s, score, mos))
     return Quality(
         _mean([piece.pesq_wb for piece in pieces]),
         _mean([piece.plcmos for piece in pieces]),
+        _mean(clean_scores),
         tuple(pieces),
     )
 

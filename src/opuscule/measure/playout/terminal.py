@@ -18,13 +18,12 @@ COLOURS = {
     "dred": "#4466dd",
     "stretched": "#d9b326",
     "plc": "#e2542d",
-    "noise": "#b06ab8",
     "silence": "#7a7a7a",
 }
-"""Of what sound is made from; an origin that is not here has that of silence."""
+"""Of what sound is made from."""
 
-LETTERS = {"received": ".", "fec": "f", "dred": "d", "stretched": "s", "plc": "x", "noise": "n"}
-"""The same where there is no colour; a space for silence."""
+LETTERS = {"received": ".", "fec": "f", "dred": "d", "stretched": "s", "plc": "x", "silence": "_"}
+"""The same where there is no colour."""
 
 _ROWS = 4
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -71,7 +70,7 @@ def to_text(played: PlayedCall, width: int, *, is_plain: bool) -> "Text":
     text.append("\n" + _time_line(end_ms / 1000, room) + "\n" + " " * 9)
     seen = (name for share in shares for name, of in share.items() if of >= _LEAST_SHARE)
     for name in dict.fromkeys(seen):
-        text.append(LETTERS.get(name, " ") if is_plain else "█", COLOURS.get(name, "grey50"))
+        text.append(LETTERS[name] if is_plain else "█", COLOURS[name])
         text.append(f" {name}  ")
     return text
 
@@ -117,9 +116,9 @@ def _cell(share: dict[str, float], is_plain: bool) -> tuple[str, str]:
         return ("." if is_plain else "▁"), "" if is_plain else COLOURS["received"]
     most = max(others, key=lambda name: others[name])
     if is_plain:
-        return LETTERS.get(most, " "), ""
+        return LETTERS[most], ""
     height = max(2, min(8, round(8 * sum(others.values()))))
-    return _EIGHTHS[height], COLOURS.get(most, COLOURS["silence"])
+    return _EIGHTHS[height], COLOURS[most]
 
 
 def _time_line(end_s: float, room: int) -> str:

@@ -39,7 +39,6 @@ _NAMES = {
     "timestamp": ("timestamp", "rtp_timestamp", "rtp.timestamp"),
     "ssrc": ("ssrc", "rtp.ssrc"),
     "payload_type": ("pt", "payload_type", "rtp.p_type"),
-    "size": ("size", "size_bytes", "length", "udp.length"),
 }
 _COLUMN_OF = {name: column for column, names in _NAMES.items() for name in names}
 
@@ -83,13 +82,16 @@ def read_trace(
         InvalidArgumentError: there is no such stream in it.
         OSError: see :func:`opuscule.files.check_input`.
     """
-    found = check_input(path)
+    found = check_input(path, expected="a trace")
     with found.open("rb") as file:
         try:
             text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="strict", newline=None)
             return trace_of_text(text, ssrc=ssrc, payload_type=payload_type)
         except UnicodeDecodeError as error:
-            raise FormatError(f"{path}: it is no text: {error}") from error
+            raise FormatError(
+                f"{path}: it is no text and no capture; expected what a network did, as a table"
+                " with columns such as send_ms and arrival_ms, or as pcap or pcapng"
+            ) from error
         except FormatError as error:
             raise type(error)(f"{path}: {error}") from error
 
@@ -102,6 +104,11 @@ def trace_of_text(
     columns = next(rows)[1]
     names = set(columns)
     if {"send", "arrival"} <= names:
+        if ssrc is not None or payload_type is not None:
+            raise InvalidArgumentError(
+                "a table of send_ms and arrival_ms has one stream, which needs no SSRC and no"
+                " payload type to be chosen by: leave them out"
+            )
         return _from_times(rows)
     if {"sequence", "timestamp"} <= names and names & {"arrival", "arrival_s"}:
         return _from_numbers(rows, ssrc, payload_type)
@@ -119,8 +126,10 @@ def _rows(text: io.TextIOBase) -> Iterator[Row]:
     """The heading, then each row."""
     columns: list[str | None] = []
     separator: str | None = None
-    count = 0
+    first_line = ""
+    needed = count = 0
     for n, line in _lines(text):
+        first_line = first_line or line.strip()
         if not columns:
             separator = next((mark for mark in ",;\t" if mark in line), None)
             columns = [_COLUMN_OF.get(_cell(name).lower()) for name in line.split(separator)]
@@ -132,18 +141,21 @@ def _rows(text: io.TextIOBase) -> Iterator[Row]:
                 continue
             if twice := [name for name, times in Counter(known).items() if times > 1]:
                 raise FormatError(f"line {n}: two columns say the same: {', '.join(twice)}")
+            # "AuLvl (V)" is one column in two words, and what is empty between spaces is not there.
+            needed = len(columns) - 2 if separator is None else columns.index(known[-1]) + 1
             yield n, dict.fromkeys(known, "")
         elif line.strip() and not line.startswith("*"):  # rtp_analyze's mark of redundant copies
             count += 1
             if count > MAX_PACKETS:
                 raise UnsupportedFormatError(f"it has more than {MAX_PACKETS} rows; cut it")
             cells = line.split(separator)
-            if len(cells) < len(columns) - 2:  # "AuLvl (V)" is one column in two words
+            if len(cells) < needed:
                 raise FormatError(f"line {n} has {len(cells)} columns of {len(columns)}")
             yield n, {c: _cell(v) for c, v in zip(columns, cells, strict=False) if c}
     if not columns:
         raise FormatError(
-            "it is no trace: none of its first lines names columns such as send_ms and arrival_ms"
+            "it is no trace: none of its first lines names columns such as send_ms and arrival_ms;"
+            f" its first line is {first_line[:60]!r}"
         )
 
 
@@ -170,7 +182,7 @@ def _milliseconds(row: Row, column: str) -> float | None:
     except ValueError:
         value = math.nan
     if not abs(value) <= _MOST_MS:
-        raise FormatError(f"line {n}: {column} is {text[:40]!r}; expected a number")
+        raise FormatError(f"line {n}: {column} is {text[:40]!r}; expected a number such as 1.5")
     return value
 
 
