@@ -43,7 +43,7 @@ KINDS_OF_OUR_OWN = ("reorder60", "reorder60_ge05_b2")
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "loss": (LOSS, ("plain", "fec")),
-    "dred120": (LOSS, ("dred40_80",)),
+    "dred120": (LOSS, ("dred40_120",)),
     "dred200": (LOSS, ("dred40_240",)),
     "dred460": (LOSS, ("dred20", "dred40", "dred60")),
     "jitter": (("exp10", "exp40", "exp80", "wifi40"), ("plain",)),

@@ -29,7 +29,7 @@ CACHE = Path(tempfile.gettempdir()) / "opuscule-playout"
 RATE, LOOKAHEAD_SAMPLES = 48_000, 312
 SLACK = 0.02
 """Of the bytes, up and down; two thirds of it above are aimed at."""
-BITRATES = range(20_000, 29_000, 250)
+BITRATES = range(20_000, 29_000, 100)
 
 Samples = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ STREAMS: dict[str, Recipe | None] = {
     "dred40": Recipe(replace(_DRED, frame_ms=40), rows=2),
     "dred60": Recipe(replace(_DRED, frame_ms=60, dred_ms=800), rows=3),
     # No more redundancy than the delay lets in: the rest is better spent on what is received.
-    "dred40_80": Recipe(replace(_DRED, signal="voice", frame_ms=40, dred_ms=80), rows=2),
+    "dred40_120": Recipe(replace(_DRED, signal="voice", frame_ms=40, dred_ms=120), rows=2),
     "dred40_240": Recipe(replace(_DRED, signal="voice", frame_ms=40, dred_ms=240), rows=2),
     "plain60": Recipe(replace(_PLAIN, frame_ms=60), rows=3),
     "dtx": Recipe(replace(_PLAIN, dtx=True), left_out=True, like_fec=False),
@@ -135,7 +135,7 @@ def _search(recipe: Recipe, wanted_bytes: int) -> list[bytes]:
         return _encode(pcm, recipe, 24_000)
     # Bytes do not grow steadily with the bit rate, at which libopus changes mode: try them all.
     tries = (_encode(pcm, recipe, bitrate) for bitrate in BITRATES)
-    aim = wanted_bytes * (1 + 0.65 * SLACK)
+    aim = wanted_bytes * (1 + 0.9 * SLACK)
     best = min(tries, key=lambda packets: abs(sum(map(len, packets)) - aim))
     total = sum(map(len, best))
     assert abs(total / wanted_bytes - 1) < SLACK, f"{total} bytes, {wanted_bytes} wanted"

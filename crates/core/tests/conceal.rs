@@ -23,8 +23,17 @@ impl Filled {
 
 /// Fills a gap of `gap` samples at 48 kHz after some packets, piece by piece.
 fn fill(sent: &[Vec<u8>], missing: Missing, gap: usize, later: &[Later<'_>]) -> Filled {
+    fill_by(Concealer::for_ear(5), sent, missing, gap, later)
+}
+
+fn fill_by(
+    mut concealer: Concealer,
+    sent: &[Vec<u8>],
+    missing: Missing,
+    gap: usize,
+    later: &[Later<'_>],
+) -> Filled {
     let mut decoder = Decoder::new(48_000, 1, 5).unwrap();
-    let mut concealer = Concealer::new(5);
     let mut filled = Filled {
         pieces: Vec::new(),
         pcm: Vec::new(),
@@ -104,6 +113,23 @@ fn a_short_gap_is_filled_from_both_sides_and_no_other() {
         );
         assert_ne!(behind.pcm, alone.pcm);
     }
+}
+
+#[test]
+fn for_an_archive_a_gap_is_concealed_as_libopus_does() {
+    let sent = packets_without_redundancy();
+    let mut decoder = Decoder::new(48_000, 1, 5).unwrap();
+    let mut by_hand = Vec::<i16>::new();
+    for packet in &sent[..BEFORE] {
+        decoder.decode(packet, &mut by_hand).unwrap();
+    }
+    by_hand.clear();
+    for _ in 0..3 {
+        decoder.conceal(FRAME, &mut by_hand).unwrap();
+    }
+    let later = from(sent, BEFORE + 3);
+    let filled = fill_by(Concealer::new(5), sent, Missing::Lost, 3 * FRAME, &later);
+    assert_eq!(filled.pcm, by_hand);
 }
 
 #[test]
