@@ -324,6 +324,27 @@ def test_misuse_names_the_recording(tmp_path: Path) -> None:
         assert journal.unsealed() == ["a"]
 
 
+def test_what_is_sealed_stays_so_though_its_key_is_used_again(tmp_path: Path) -> None:
+    def reopened(journal: Journal) -> Journal:
+        journal.flush()
+        journal.close()
+        return Journal(tmp_path, segment_bytes=400)
+
+    journal = Journal(tmp_path, segment_bytes=400)
+    journal.begin("a", FORMAT)
+    journal = reopened(journal)
+    journal.mark_sealed("a")
+    journal.begin("a", FORMAT)
+    journal = reopened(journal)
+    assert journal.unsealed() == ["a"]
+    # Its mark comes into another segment than its beginning, which the first one's mark is in.
+    journal.mark_sealed("a")
+    journal = reopened(journal)
+    assert journal.unsealed() == []
+    journal.close()
+    assert segments(tmp_path) == []
+
+
 class JournalModel(RuleBasedStateMachine):
     """Any order of calls, flushes, crashes and restarts against plain lists."""
 

@@ -66,6 +66,8 @@ class Journal:
         self._in_flight_bytes = 0
         self._by_id: dict[int, State] = {}
         self._by_key: dict[str, State] = {}
+        # Sealed before this was opened, with nothing left of them but the mark.
+        self._long_sealed: set[int] = set()
         self._next_id = 1
         self._directory_lock = DirectoryLock(self._directory)
         try:
@@ -302,6 +304,8 @@ class Journal:
                         self._by_id[number].end_samples = end_samples
                     case Sealed() if number in self._by_id:
                         self._by_id[number].sealed = True
+                    case Sealed():
+                        self._long_sealed.add(number)
             if reader.damage is not None:
                 damage.append(reader.damage)
         return tuple(damage)
@@ -310,7 +314,8 @@ class Journal:
         """Delete what only recordings need whose mark of being sealed is durable."""
         with self._lock:
             sealed = {s.id for s in self._by_id.values() if s.sealed} - self._batch.ids
-        mentioned = self._segments.delete(sealed)
+        mentioned = self._segments.delete(sealed | self._long_sealed)
+        self._long_sealed &= mentioned
         with self._lock:
             for number in sealed - mentioned:
                 state = self._by_id.pop(number)

@@ -188,7 +188,8 @@ class Segments:
         kept: list[_Segment] = []
         mentioned: set[int] = set()
         for segment in self._segments:
-            if not segment.ids <= sealed:
+            # The mark that a recording is sealed has to outlive what it is said of.
+            if not segment.ids <= sealed or segment.ids & mentioned:
                 kept.append(segment)
                 mentioned |= segment.ids
                 continue

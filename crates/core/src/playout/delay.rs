@@ -46,6 +46,9 @@ const MAX_REMEMBERED: usize = 2000;
 const YOUNG_US: f64 = 10_000_000.0;
 const DEVIATIONS: f64 = 3.0;
 
+/// Packets in time for which the target stays.
+const AIM_EVERY: usize = 10;
+
 /// Added to what was seen.
 const MARGIN_US: f64 = 20_000.0;
 
@@ -71,6 +74,8 @@ pub(super) struct Delay {
     stalls: VecDeque<i64>,
     stalled: bool,
     late_us: i64,
+    /// Packets since the target was found last.
+    since_aim: usize,
     target_us: i64,
     transit_us: Option<i64>,
     jitter_us: f64,
@@ -86,6 +91,7 @@ impl Delay {
             stalls: VecDeque::new(),
             stalled: false,
             late_us: 0,
+            since_aim: 0,
             target_us: 0,
             transit_us: None,
             jitter_us: 0.0,
@@ -137,7 +143,13 @@ impl Delay {
         while self.seen.len() > MAX_REMEMBERED || self.seen.front().is_some_and(old) {
             self.seen.pop_front();
         }
-        self.aim(now_us);
+        // What a packet in time changes may wait: the quantile of thousands is work.
+        self.since_aim += 1;
+        let young = (self.age_us(now_us) as f64) < YOUNG_US;
+        if young || late_us > self.target_us || self.since_aim == AIM_EVERY {
+            self.since_aim = 0;
+            self.aim(now_us);
+        }
     }
 
     /// Time since the first packet that is remembered.
