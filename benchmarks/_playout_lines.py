@@ -79,7 +79,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dred120": {"mode": "fixed", "target_delay_ms": 115, "complexity": 7},
     "dred200": {"mode": "fixed", "target_delay_ms": 195, "complexity": 7},
     "dred460": {"mode": "fixed", "target_delay_ms": 455},
-    "skipping": {"mode": "fixed", "target_delay_ms": 55},
+    "skipping": {"mode": "fixed", "target_delay_ms": 55, "complexity": 7},
     "gaps": {"mode": "fixed", "target_delay_ms": 455},
 }
 """Arguments of Playout in a part; in the others :data:`ADAPTIVE`.
