@@ -47,7 +47,7 @@ const YOUNG_US: f64 = 10_000_000.0;
 const DEVIATIONS: f64 = 3.0;
 
 /// Packets in time for which the target stays.
-const AIM_EVERY: usize = 10;
+const AIM_EVERY: usize = 4;
 
 /// Added to what was seen.
 const MARGIN_US: f64 = 20_000.0;
