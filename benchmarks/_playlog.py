@@ -19,7 +19,6 @@ from opuscule.measure.playout.account import (
     delays_of,
     media_samples,
     of_the_stream,
-    shares_of,
     track_of,
 )
 from opuscule.playout import PlayedSpan
@@ -34,7 +33,6 @@ __all__ = [
     "loudest_in_gaps",
     "mean_of_log",
     "rebuilt",
-    "shares_of",
     "voiced",
 ]
 

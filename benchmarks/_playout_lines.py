@@ -16,12 +16,12 @@ from _playlog import (
     loudest_in_gaps,
     mean_of_log,
     rebuilt,
-    shares_of,
 )
 from _receivers import play
 from _scores import Scores, scored
 from _speech import material
 from opuscule.codec import Decoder
+from opuscule.measure.playout.account import shares_of
 
 __all__ = [
     "ADAPTIVE",

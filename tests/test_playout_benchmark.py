@@ -18,7 +18,8 @@ from _network import (
     statistics_of,
     write_trace,
 )
-from _playlog import back_by_log, back_by_track, events, mean_of_log, rebuilt, shares_of
+from _playlog import back_by_log, back_by_track, events, mean_of_log, rebuilt
+from opuscule.measure.playout.account import shares_of
 from opuscule.playout import PlayedSpan
 
 MS = 48

@@ -3,8 +3,8 @@
 //! A gap is filled piece by piece, oldest first, with whatever later packets are at hand: in-band
 //! FEC for the frame just before a packet, deep redundancy (DRED) for as far back as it reaches,
 //! libopus's own concealment (PLC) for the rest, and silence once concealment has nothing left to
-//! say. Playout and extraction share this choice, so that an archive with gaps decodes to what an
-//! ear would have heard.
+//! say. Playout and extraction share this choice of means; what an ear is to hear is concealed better
+//! ([`Concealer::for_ear`]) than what has to equal a sequential decode.
 
 mod sustain;
 

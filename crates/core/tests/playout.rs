@@ -10,18 +10,8 @@ use voice::{FRAME, cases, packets};
 
 fn config() -> PlayoutConfig {
     PlayoutConfig {
-        rate: 48_000,
-        channels: 1,
-        complexity: 0,
         pre_skip: 312,
-        gain_q8: 0,
-        begin: None,
-        mode: Mode::Whole,
-        target_delay_ms: 0,
-        max_delay_ms: 1000,
-        late_per_mille: 10,
-        max_buffer_ms: 10_000,
-        restart_ms: 5_000,
+        ..voice::config(Mode::Whole)
     }
 }
 

@@ -5,24 +5,7 @@ mod voice;
 
 use opuscule_core::opus::Error;
 use opuscule_core::playout::{Incoming, Mode, Pace, Playout, PlayoutConfig, Pushed};
-use voice::{FRAME, packets};
-
-fn config(mode: Mode) -> PlayoutConfig {
-    PlayoutConfig {
-        rate: 48_000,
-        channels: 1,
-        complexity: 0,
-        pre_skip: 0,
-        gain_q8: 0,
-        begin: None,
-        mode,
-        target_delay_ms: 0,
-        max_delay_ms: 1000,
-        late_per_mille: 10,
-        max_buffer_ms: 10_000,
-        restart_ms: 5_000,
-    }
-}
+use voice::{FRAME, config, packets};
 
 /// Pushes a packet that says 20 ms.
 fn push(playout: &mut Playout<i16>, sequence: i64, time: i64, now_us: i64) -> Pushed {

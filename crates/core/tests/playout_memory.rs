@@ -8,18 +8,9 @@ use voice::{FRAME, packets};
 
 fn config(mode: Mode) -> PlayoutConfig {
     PlayoutConfig {
-        rate: 48_000,
-        channels: 1,
-        complexity: 0,
-        pre_skip: 0,
-        gain_q8: 0,
-        begin: None,
-        mode,
         target_delay_ms: 60,
-        max_delay_ms: 1000,
-        late_per_mille: 10,
         max_buffer_ms: 1000,
-        restart_ms: 5_000,
+        ..voice::config(mode)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::OnceLock;
 
 use opuscule_core::opus::{Encoder, EncoderSettings, MAX_ENCODED_BYTES, Value};
+use opuscule_core::playout::{Mode, PlayoutConfig};
 use proptest::prelude::*;
 
 /// Samples of a packet at 48 kHz.
@@ -15,6 +16,24 @@ pub fn cases(cases: u32) -> ProptestConfig {
         cases,
         failure_persistence: None,
         ..ProptestConfig::default()
+    }
+}
+
+/// Mono at 48 kHz, nothing held back.
+pub fn config(mode: Mode) -> PlayoutConfig {
+    PlayoutConfig {
+        rate: 48_000,
+        channels: 1,
+        complexity: 0,
+        pre_skip: 0,
+        gain_q8: 0,
+        begin: None,
+        mode,
+        target_delay_ms: 0,
+        max_delay_ms: 1000,
+        late_per_mille: 10,
+        max_buffer_ms: 10_000,
+        restart_ms: 5_000,
     }
 }
 

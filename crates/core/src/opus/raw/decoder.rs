@@ -217,31 +217,8 @@ impl RawDecoder {
 
 #[cfg(test)]
 mod tests {
+    use super::super::voiced;
     use super::*;
-    use crate::opus::{Encoder, EncoderSettings, Value};
-
-    /// Voiced sound: pulses through two resonances, in wideband SILK packets of 20 ms.
-    fn packets() -> Result<Vec<Vec<u8>>, Error> {
-        let settings = EncoderSettings::default()
-            .with("application", Value::Word("voip"))?
-            .with("bitrate", Value::Number(16_000))?;
-        let mut encoder = Encoder::new(16_000, 1, 0, settings)?;
-        let (mut a, mut b) = (0.0_f32, 0.0_f32);
-        let mut frame = |n: usize| {
-            let samples: Vec<i16> = (0..320)
-                .map(|at| {
-                    let pulse = f32::from((n * 320 + at).is_multiple_of(130 + n % 7));
-                    (a, b) = (pulse * 9000.0 + 1.6 * a - 0.9 * b, a);
-                    a as i16
-                })
-                .collect();
-            let mut out = vec![0; encoder.max_packet_bytes()];
-            let length = encoder.encode(&samples, &mut out)?;
-            out.truncate(length);
-            Ok(out)
-        };
-        (0..40).map(&mut frame).collect()
-    }
 
     /// Twenty packets at complexity 5 and twenty at 10; and the memory between them.
     fn decoded(skipping: bool) -> Result<(Vec<i16>, Vec<u128>), Error> {
@@ -249,7 +226,11 @@ mod tests {
         decoder.set(Control::COMPLEXITY, 5)?;
         decoder.enhances = !skipping;
         let (mut pcm, mut words) = (vec![0; 40 * 320], Vec::new());
-        for (n, (packet, out)) in packets()?.iter().zip(pcm.chunks_exact_mut(320)).enumerate() {
+        for (n, (packet, out)) in voiced::packets(40, true)?
+            .iter()
+            .zip(pcm.chunks_exact_mut(320))
+            .enumerate()
+        {
             if n == 20 {
                 words = decoder.words().to_vec();
                 decoder.set(Control::COMPLEXITY, 10)?;
@@ -268,7 +249,10 @@ mod tests {
         assert_eq!(is_skipped, cfg!(target_os = "linux"));
         let mut plain = RawDecoder::new(16_000, &Layout::single(1)?)?;
         let mut pcm = vec![0; 40 * 320];
-        for (packet, out) in packets()?.iter().zip(pcm.chunks_exact_mut(320)) {
+        for (packet, out) in voiced::packets(40, true)?
+            .iter()
+            .zip(pcm.chunks_exact_mut(320))
+        {
             plain.decode(Some(packet), out, false)?;
         }
         assert_eq!(skipped[..20 * 320], pcm[..20 * 320]);

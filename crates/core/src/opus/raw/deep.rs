@@ -199,37 +199,14 @@ fn give(deep: &mut [u32], count: u32) {
 #[cfg(test)]
 mod tests {
     use super::super::Control;
+    use super::super::voiced;
     use super::*;
-    use crate::opus::{Encoder, EncoderSettings, Layout, Value};
-
-    /// Packets of 20 ms of something voiced, in SILK wideband.
-    fn packets() -> Result<Vec<Vec<u8>>, Error> {
-        let settings = EncoderSettings::default()
-            .with("application", Value::Word("voip"))?
-            .with("fec", Value::Number(0))?
-            .with("bitrate", Value::Number(16_000))?;
-        let mut encoder = Encoder::new(16_000, 1, 0, settings)?;
-        let (mut a, mut b) = (0.0_f32, 0.0_f32);
-        let mut packet = |n: usize| {
-            let samples: Vec<i16> = (0..320)
-                .map(|at| {
-                    let pulse = f32::from((n * 320 + at).is_multiple_of(130 + n % 7));
-                    (a, b) = (pulse * 9000.0 + 1.6 * a - 0.9 * b, a);
-                    a as i16
-                })
-                .collect();
-            let mut out = vec![0; encoder.max_packet_bytes()];
-            let length = encoder.encode(&samples, &mut out)?;
-            out.truncate(length);
-            Ok(out)
-        };
-        (0..12).map(&mut packet).collect()
-    }
+    use crate::opus::Layout;
 
     fn decoder(complexity: i32) -> Result<RawDecoder, Error> {
         let mut decoder = RawDecoder::new(16_000, &Layout::single(1)?)?;
         decoder.set(Control::COMPLEXITY, complexity)?;
-        for packet in &packets()?[..10] {
+        for packet in &voiced::packets(12, false)?[..10] {
             decoder.decode(Some(packet), &mut [0_i16; 320], false)?;
         }
         Ok(decoder)
@@ -265,7 +242,7 @@ mod tests {
 
     #[test]
     fn what_is_given_is_what_sound_is_made_from_and_no_more() -> Result<(), Error> {
-        let packets = packets()?;
+        let packets = voiced::packets(12, false)?;
         let mut guided = decoder(5)?;
         assert!(guided.guide(1, 160, &packets[11], 2)?);
         let given = bits(&mut guided, GIVEN_READ, 3);
@@ -289,7 +266,7 @@ mod tests {
     #[test]
     fn without_networks_nothing_is_done() -> Result<(), Error> {
         let mut decoder = decoder(4)?;
-        assert!(!decoder.guide(1, 160, &packets()?[11], 2)?);
+        assert!(!decoder.guide(1, 160, &voiced::packets(12, false)?[11], 2)?);
         decoder.unguide();
         Ok(())
     }

@@ -17,6 +17,8 @@ mod encoder;
 mod enhance;
 pub mod reference;
 mod scout;
+#[cfg(test)]
+mod voiced;
 
 use std::ffi::{CStr, c_int};
 
