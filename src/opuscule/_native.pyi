@@ -190,6 +190,7 @@ class Playout:
         max_delay_ms: int = 1000,
         late_per_mille: int = 15,
         restart_ms: int = 5000,
+        least_complexity: int | None = None,
     ) -> Playout: ...
     def push(
         self, sequence: int, time_samples: int, data: bytes, now_us: int, *, jump: bool = False

@@ -50,6 +50,9 @@ class Playout:
         restart_ms: 0 to 3,600,000. Packets that lie further than this from where the sender may be
             by now, and go on from each other for 100 ms while no other comes, are those of a sender
             that has begun anew: it is followed from its first packet, without a gap. 0: never.
+        least_complexity: how low the decoder's complexity may go while whoever pulls cannot keep up
+            with ``now``; it comes back when there is time again. None: it stays. Not for ``whole``,
+            which plays the same samples whatever the load.
 
     Raises:
         InvalidArgumentError: a value is out of its range.
@@ -69,6 +72,7 @@ class Playout:
         max_delay_ms: int = 1000,
         late_per_mille: int = 15,
         restart_ms: int = 5_000,
+        least_complexity: int | None = None,
     ) -> None:
         self.rate = rate
         self.channels = channels
@@ -86,6 +90,7 @@ class Playout:
             max_delay_ms=max_delay_ms,
             late_per_mille=late_per_mille,
             restart_ms=restart_ms,
+            least_complexity=least_complexity,
         )
 
     def push(self, packet: Packet, now: float, *, discontinuity: bool = False) -> Pushed:
