@@ -235,6 +235,16 @@ impl PyPlayout {
         Ok(())
     }
 
+    #[getter]
+    fn lag_us(&self) -> PyResult<Option<i64>> {
+        Ok(errors::enter(&self.inner)?.lag_us())
+    }
+
+    fn keep_lag(&self, lag_us: Option<i64>) -> PyResult<()> {
+        errors::enter(&self.inner)?.keep_lag(lag_us);
+        Ok(())
+    }
+
     fn finish(&self, end_samples: i64, end_sequence: i64) -> PyResult<()> {
         errors::enter(&self.inner)?
             .finish(end_samples, end_sequence)

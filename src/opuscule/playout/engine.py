@@ -170,6 +170,27 @@ class Playout:
         else:
             self._native.keep_pace(pace.rate, pace.phase)
 
+    @property
+    def lag_s(self) -> float | None:
+        """How long after its media time, in seconds, sound is to be played by what its packets say.
+
+        ``now`` less media time; so only streams whose media times count from the same moment can be
+        compared. None unless the mode is ``adaptive``, and before the first packet.
+        """
+        lag_us = self._native.lag_us
+        return None if lag_us is None else lag_us / 1e6
+
+    def keep_lag(self, lag_s: float | None) -> None:
+        """Aim at another stream's :attr:`lag_s` where it is longer than this one's own.
+
+        The delay stays within ``max_delay_ms``. None goes back to what this stream's packets say.
+        Other modes than ``adaptive`` keep their delay.
+
+        Raises:
+            InvalidArgumentError: it is no time.
+        """
+        self._native.keep_lag(None if lag_s is None else _microseconds(lag_s))
+
     def take_log(self) -> list[PlayedSpan]:
         """Return what was played since the last call, at most the newest 2048 spans."""
         return [PlayedSpan(*span) for span in self._native.take_log()]  # type: ignore[arg-type]  # the native side has these names only

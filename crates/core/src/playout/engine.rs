@@ -45,6 +45,8 @@ pub struct Playout<T: Sample, D: Decode<T> = Decoder> {
     pub(super) buffer: Buffer,
     pub(super) delay: Delay,
     pub(super) adapter: Adapter,
+    /// Another stream's lag, which this one waits for.
+    pub(super) kept_lag_us: Option<i64>,
     pub(super) clocks: Clocks<T>,
     pub(super) load: Load,
     /// One channel of what waits, to look for joins in.
@@ -99,6 +101,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             pending: Pending::new(decoder.channels(), scale),
             delay: Delay::new(config.late_share()),
             adapter: Adapter::default(),
+            kept_lag_us: None,
             clocks: Clocks::new(decoder.channels()),
             load: Load::of(&config)?,
             mix: Vec::new(),
