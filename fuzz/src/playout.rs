@@ -13,6 +13,9 @@ use super::stub::{self, Stub};
 /// decoded ahead, made longer.
 const BESIDES_MS: i64 = 2 * 120 + 360;
 
+/// Pulls of 20 ms after the end.
+const MOST_PULLS: usize = 150;
+
 /// Frames of 10, 20, 40, 60 ms, SILK and hybrid; of 2.5, 5, 20 ms, CELT; and of two and more frames.
 const TOCS: [(u8, u8); 16] = [
     (0x00, 0),
@@ -252,12 +255,13 @@ impl<D: Decode<f32>> Run<D> {
         }
         let piece = (self.config.rate / 50) as usize;
         let (mut before, mut waited_ms) = (self.heard.played_to, 0);
-        while !self.playout.is_finished() {
+        // Where it is far to the end, of this stream or of one before it, it comes, but not soon.
+        for _ in 0..MOST_PULLS {
+            if self.playout.is_finished() {
+                return;
+            }
             self.now_us = self.now_us.saturating_add(20_000);
             self.pull(piece);
-            if self.time.saturating_sub(self.heard.played_to) > 100 * i64::from(MEDIA_RATE / 50) {
-                return; // It ends, but not soon.
-            }
             waited_ms = if self.heard.played_to == before {
                 waited_ms + 20
             } else {
