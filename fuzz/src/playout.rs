@@ -260,6 +260,9 @@ impl<D: Decode<f32>> Run<D> {
             if self.playout.is_finished() {
                 return;
             }
+            if self.time.saturating_sub(self.heard.played_to) > 100 * i64::from(MEDIA_RATE / 50) {
+                return;
+            }
             self.now_us = self.now_us.saturating_add(20_000);
             self.pull(piece);
             waited_ms = if self.heard.played_to == before {

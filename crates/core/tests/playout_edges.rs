@@ -208,3 +208,38 @@ fn an_end_of_a_stream_that_begins_anew_loses_nothing_of_the_old_one() {
         assert_eq!((stats.restarts, dropped), (1, (0, 0)));
     }
 }
+
+#[test]
+fn packets_that_come_too_late_do_not_prolong_concealment() {
+    for mode in [Mode::Fixed, Mode::Adaptive] {
+        for ahead in [0, 1, 3] {
+            let mut playout = Playout::new(PlayoutConfig {
+                complexity: 5,
+                ..config(mode)
+            })
+            .unwrap();
+            let (mut out, frame) = ([0; FRAME], FRAME as i64);
+            for n in 0..5 {
+                push(&mut playout, n, n * frame, n * 20_000);
+                playout.pull(&mut out, n * 20_000).unwrap();
+            }
+            playout.take_log();
+            // From now on each packet comes when its time has been made up, and that of the next
+            // ones, too; what adaptive playout plays late ends the gap.
+            let (mut run, mut longest) = (0, 0);
+            for n in 5..150 {
+                playout.pull(&mut out, n * 20_000).unwrap();
+                push(&mut playout, n - ahead, (n - ahead) * frame, n * 20_000 + 19_000);
+                for span in playout.take_log() {
+                    run = match span.origin {
+                        Origin::Plc => run + span.samples,
+                        Origin::Silence => run,
+                        _ => 0,
+                    };
+                    longest = run.max(longest);
+                }
+            }
+            assert!(longest <= 48 * 500, "{mode:?}: {} ms", longest / 48);
+        }
+    }
+}
