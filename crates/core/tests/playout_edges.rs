@@ -229,7 +229,12 @@ fn packets_that_come_too_late_do_not_prolong_concealment() {
             let (mut run, mut longest) = (0, 0);
             for n in 5..150 {
                 playout.pull(&mut out, n * 20_000).unwrap();
-                push(&mut playout, n - ahead, (n - ahead) * frame, n * 20_000 + 19_000);
+                push(
+                    &mut playout,
+                    n - ahead,
+                    (n - ahead) * frame,
+                    n * 20_000 + 19_000,
+                );
                 for span in playout.take_log() {
                     run = match span.origin {
                         Origin::Plc => run + span.samples,

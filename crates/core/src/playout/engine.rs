@@ -97,7 +97,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             pending: Pending::new(decoder.channels(), scale),
             delay: Delay::new(config.late_share()),
             adapter: Adapter::default(),
-            clocks: Clocks::new(decoder.channels()),
+            clocks: Clocks::new(decoder.channels(), config.mode),
             mix: Vec::new(),
             buffer: Buffer::default(),
             scratch: Vec::new(),
