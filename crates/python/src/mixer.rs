@@ -49,7 +49,8 @@ impl PyMixer {
         let parts = samples
             .iter()
             .map(|(sound, gain)| (sound.as_slice(), *gain));
-        errors::enter(&self.inner)?.mix(parts, &mut out);
+        let mut mixer = errors::enter(&self.inner)?;
+        py.detach(|| mixer.mix(parts, &mut out));
         Ok(pcm::to_bytes(py, &out))
     }
 
