@@ -49,7 +49,8 @@ impl PyMixer {
         let parts = samples
             .iter()
             .map(|(sound, gain)| (sound.as_slice(), *gain));
-        let mut mixer = errors::enter(&self.inner)?;
+        let mut entered = errors::enter(&self.inner)?;
+        let mixer = &mut *entered;
         py.detach(|| mixer.mix(parts, &mut out));
         Ok(pcm::to_bytes(py, &out))
     }
