@@ -248,3 +248,26 @@ fn packets_that_come_too_late_do_not_prolong_concealment() {
         }
     }
 }
+
+#[test]
+fn what_both_streams_have_is_played_at_once_when_the_end_is_known() {
+    let hour = 3600 * 48_000;
+    for mode in [Mode::Whole, Mode::Fixed, Mode::Adaptive] {
+        let settings = PlayoutConfig {
+            target_delay_ms: 200,
+            ..config(mode)
+        };
+        let mut playout = Playout::new(settings).unwrap();
+        let frame = FRAME as i64;
+        for n in 0..3 {
+            push(&mut playout, n, hour + n * frame, 0);
+        }
+        for n in 0..2 {
+            push(&mut playout, n, n * frame, 0);
+        }
+        playout.finish(2 * frame, 2).unwrap();
+        playout.pull(&mut [0; 5 * FRAME], 0).unwrap();
+        assert!(playout.is_finished(), "{mode:?}");
+        assert_eq!(playout.stats().received, 5 * FRAME as u64, "{mode:?}");
+    }
+}
