@@ -9,6 +9,7 @@ import pytest
 
 from opuscule.codec import Decoder, Encoder
 from opuscule.errors import ConcurrentUseError, InvalidPacketError
+from opuscule.mixer import Mixer
 from opuscule.packets import Packet
 from opuscule.playout import Playout
 
@@ -46,7 +47,9 @@ def test_two_threads_in_one_object_are_refused() -> None:
     packet = packets()[0]
     playout = Playout(encoder.format, complexity=10, target_delay_ms=0)
     playout.push(Packet(0, 0, 5760, packet), 0.0)
+    mixer = Mixer(rate=48_000)
     for work in (
+        lambda: mixer.pull(96_000, 0.0),
         lambda: encoder.encode(FRAME),
         lambda: decoder.decode(packet),
         lambda: decoder.conceal(5760),

@@ -6,6 +6,7 @@
 pub mod delimited;
 pub mod edit;
 pub mod extensions;
+pub mod heard;
 pub mod ogg;
 pub mod packet;
 pub mod playout;

@@ -62,6 +62,18 @@ def test_a_person_reads_what_hurt(shell: Shell, lossy: Path) -> None:
     assert "not heard, but made up or left out" in shown.partition("What hurt most")[2]
 
 
+def test_webrtcs_statistics_have_units(shell: Shell, lossy: Path) -> None:
+    shown = shell.well("measure", "playout", "trace.csv", *QUICK)
+    told = json.loads(shell.well("measure", "playout", "trace.csv", *QUICK, "--json"))["webrtc"]
+    lines = dict(line.split(None, 1) for line in shown.splitlines() if line.count(" ") > 2)
+    concealed, emitted = told["concealedSamples"], told["jitterBufferEmittedCount"]
+    assert lines["concealedSamples"] == f"{concealed} samples, {concealed / 48_000:.2f} s"
+    delay_s = told["jitterBufferDelay"]
+    each_ms = delay_s / emitted * 1000
+    assert lines["jitterBufferDelay"] == f"{each_ms:.0f} ms a sample, {delay_s:.1f} s added up"
+    assert lines["packetsLost"] == "10 packets"
+
+
 def test_a_script_gets_the_same(shell: Shell, lossy: Path) -> None:
     told = json.loads(shell.well("measure", "playout", "trace.csv", *QUICK, "--json"))
     assert told["trace"] == "trace.csv"

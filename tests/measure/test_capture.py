@@ -38,6 +38,12 @@ def test_every_link(tmp_path: Path, link: int, v6: bool) -> None:
     check_whole(call_of(tmp_path, pcap(on_the_wire(packets, link=link, v6=v6), link)), packets)
 
 
+def test_one_packet_is_no_call(tmp_path: Path) -> None:
+    message = r"call\.pcap: the stream has 1 packet; a call has at least 2"
+    with pytest.raises(FormatError, match=message):
+        call_of(tmp_path, pcap(on_the_wire(spoken()[:1])))
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("nano", [False, True])
 def test_both_orders_of_bytes_and_both_resolutions(tmp_path: Path, order: str, nano: bool) -> None:

@@ -234,13 +234,19 @@ def test_audio_without_samples_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
-    with pytest.raises(FormatError, match=r"a\.wav"):
-        played([0.0], path)
+    with pytest.raises(FormatError, match=r"a\.wav has no packet"):
+        played([0.0, 20.0, 40.0], path)
 
 
 def test_a_trace_shorter_than_a_packet_is_refused() -> None:
     with pytest.raises(FormatError, match="the sentence has no packet that ends within the 20 ms"):
         played([0.0], frame_ms=60)
+
+
+def test_one_packet_is_no_call() -> None:
+    with pytest.raises(FormatError, match=r"the sentence has 1 packet .* a call has at least 2"):
+        played([0.0])
+    assert len(played([0.0, 20.0]).call.sent) == 2
 
 
 def test_nothing_came() -> None:

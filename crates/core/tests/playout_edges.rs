@@ -3,6 +3,7 @@
 
 mod voice;
 
+use opuscule_core::conceal::Origin;
 use opuscule_core::opus::Error;
 use opuscule_core::playout::{Incoming, Mode, Pace, Playout, PlayoutConfig, Pushed};
 use voice::{FRAME, config, packets};
@@ -169,5 +170,104 @@ fn all_may_come_late_and_no_more() {
     let mut playout = Playout::new(settings).unwrap();
     for n in 0..100 {
         push(&mut playout, n, n * FRAME as i64, n * 20_000);
+    }
+}
+
+#[test]
+fn an_end_of_a_stream_that_begins_anew_loses_nothing_of_the_old_one() {
+    let hour = 3600 * 48_000;
+    for mode in [Mode::Whole, Mode::Fixed, Mode::Adaptive] {
+        let mut playout = Playout::new(config(mode)).unwrap();
+        let frame = FRAME as i64;
+        let mut out = [0; FRAME];
+        for n in [0, 1, 2, 4] {
+            push(&mut playout, n, hour + n * frame, 0);
+        }
+        playout.pull(&mut out, 0).unwrap();
+        for n in 0..3 {
+            assert_eq!(push(&mut playout, n, n * frame, 10_000), Pushed::Stray);
+        }
+        playout.finish(4 * frame, 4).unwrap();
+        // What comes after the end was said belongs to either; what belongs to none is a stray.
+        assert_eq!(push(&mut playout, 3, 3 * frame, 10_000), Pushed::Stray);
+        assert_eq!(push(&mut playout, 9, 9 * hour, 10_000), Pushed::Stray);
+        let late = push(&mut playout, 3, hour + 3 * frame, 10_000);
+        assert_eq!(late, Pushed::Kept);
+        for n in 1..9 {
+            assert!(!playout.is_finished(), "{mode:?}: after {n}");
+            playout.pull(&mut out, n * 20_000).unwrap();
+        }
+        assert!(playout.is_finished(), "{mode:?}");
+        let log = playout.take_log();
+        let times: Vec<_> = log.iter().map(|s| (s.origin, s.time, s.samples)).collect();
+        let received = |time, frames| (Origin::Received, Some(time), frames * FRAME);
+        assert_eq!(times, [received(hour, 5), received(0, 4)], "{mode:?}");
+        let stats = playout.stats();
+        assert_eq!((stats.packets_received, stats.packets_stray), (9, 1));
+        let dropped = (stats.packets_overflow, stats.packets_late);
+        assert_eq!((stats.restarts, dropped), (1, (0, 0)));
+    }
+}
+
+#[test]
+fn packets_that_come_too_late_do_not_prolong_concealment() {
+    for mode in [Mode::Fixed, Mode::Adaptive] {
+        for ahead in [0, 1, 3] {
+            let mut playout = Playout::new(PlayoutConfig {
+                complexity: 5,
+                ..config(mode)
+            })
+            .unwrap();
+            let (mut out, frame) = ([0; FRAME], FRAME as i64);
+            for n in 0..5 {
+                push(&mut playout, n, n * frame, n * 20_000);
+                playout.pull(&mut out, n * 20_000).unwrap();
+            }
+            playout.take_log();
+            // From now on each packet comes when its time has been made up, and that of the next
+            // ones, too; what adaptive playout plays late ends the gap.
+            let (mut run, mut longest) = (0, 0);
+            for n in 5..150 {
+                playout.pull(&mut out, n * 20_000).unwrap();
+                push(
+                    &mut playout,
+                    n - ahead,
+                    (n - ahead) * frame,
+                    n * 20_000 + 19_000,
+                );
+                for span in playout.take_log() {
+                    run = match span.origin {
+                        Origin::Plc => run + span.samples,
+                        Origin::Silence => run,
+                        _ => 0,
+                    };
+                    longest = run.max(longest);
+                }
+            }
+            assert!(longest <= 48 * 500, "{mode:?}: {} ms", longest / 48);
+        }
+    }
+}
+
+#[test]
+fn what_both_streams_have_is_played_at_once_when_the_end_is_known() {
+    let hour = 3600 * 48_000;
+    for mode in [Mode::Whole, Mode::Fixed, Mode::Adaptive] {
+        let settings = PlayoutConfig {
+            target_delay_ms: 200,
+            ..config(mode)
+        };
+        let mut playout = Playout::new(settings).unwrap();
+        let frame = FRAME as i64;
+        for n in 0..3 {
+            push(&mut playout, n, hour + n * frame, 0);
+        }
+        for n in 0..2 {
+            push(&mut playout, n, n * frame, 0);
+        }
+        playout.finish(2 * frame, 2).unwrap();
+        playout.pull(&mut [0; 5 * FRAME], 0).unwrap();
+        assert!(playout.is_finished(), "{mode:?}");
+        assert_eq!(playout.stats().received, 5 * FRAME as u64, "{mode:?}");
     }
 }

@@ -1,9 +1,10 @@
 //! `_native.Decoder`.
 
+mod work;
+
 use std::sync::Mutex;
 
-use opuscule_core::conceal::{Concealer, Origin};
-use opuscule_core::opus::{Decoder, Dred, Error, Layout, Sample, Value};
+use opuscule_core::opus::{Decoder, Layout, Sample, Value};
 use pyo3::buffer::Element;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -12,50 +13,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::pcm::Target;
 use crate::playout::origin_name;
 use crate::{errors, pcm, settings};
-
-struct Inner {
-    decoder: Decoder,
-    /// Made when first asked for: most decoders never meet DRED.
-    dred: Option<Dred>,
-    /// Made for the first gap.
-    concealer: Option<Concealer>,
-    complexity: u8,
-}
-
-impl Inner {
-    /// The complexity for concealment; of several streams none can be rebuilt from DRED.
-    fn concealing(&self) -> u8 {
-        if self.decoder.is_single() {
-            self.complexity
-        } else {
-            0
-        }
-    }
-
-    /// A concealer that goes on where this one's is, for its complexity.
-    fn continued(&self) -> Option<Concealer> {
-        let concealer = self.concealer.as_ref()?;
-        Some(concealer.continued(self.concealing()))
-    }
-
-    fn on_received(&mut self) {
-        if let Some(concealer) = &mut self.concealer {
-            concealer.on_received();
-        }
-    }
-
-    /// Parses a packet's redundancy; returns its reach.
-    fn parse_dred(&mut self, packet: &[u8]) -> Result<usize, Error> {
-        if !self.decoder.is_single() {
-            return Ok(0);
-        }
-        let dred = match &mut self.dred {
-            Some(dred) => dred,
-            none => none.insert(Dred::new(self.decoder.rate())?),
-        };
-        Ok(dred.parse(packet))
-    }
-}
+use work::{Conceal, ConcealGap, Decode, DecodeDred, DecodeFec, DecodeMany, Inner, Work, run};
 
 /// Samples and what they were made from, oldest first.
 type Spans = Vec<(usize, &'static str)>;
@@ -64,88 +22,6 @@ type Spans = Vec<(usize, &'static str)>;
 struct PyDecoder {
     inner: Mutex<Inner>,
     float: bool,
-}
-
-/// One way to get samples out of a decoder, for both sample types.
-trait Work: Send {
-    fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error>;
-}
-
-struct Decode<'a>(&'a [u8]);
-struct DecodeMany(Vec<PyBackedBytes>);
-struct DecodeFec<'a>(&'a [u8]);
-struct Conceal(usize);
-struct ConcealGap<'a> {
-    missing: usize,
-    following: &'a [PyBackedBytes],
-    spans: &'a mut Vec<(usize, Origin)>,
-    carried: &'a mut usize,
-}
-struct DecodeDred<'a> {
-    packet: &'a [u8],
-    offset: usize,
-    samples: usize,
-}
-
-impl Work for Decode<'_> {
-    fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
-        let samples = inner.decoder.decode(self.0, out)?;
-        inner.on_received();
-        Ok(samples)
-    }
-}
-
-impl Work for DecodeMany {
-    fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
-        let samples = inner.decoder.decode_many(&self.0, out)?;
-        if !self.0.is_empty() {
-            inner.on_received();
-        }
-        Ok(samples)
-    }
-}
-
-impl Work for DecodeFec<'_> {
-    fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
-        inner.decoder.decode_fec(self.0, out)
-    }
-}
-
-impl Work for Conceal {
-    fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
-        inner.decoder.conceal(self.0, out)
-    }
-}
-
-impl Work for ConcealGap<'_> {
-    fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
-        let complexity = inner.concealing();
-        let concealer = match &mut inner.concealer {
-            Some(concealer) => concealer,
-            none => none.insert(Concealer::new(complexity)),
-        };
-        let following: Vec<&[u8]> = self.following.iter().map(AsRef::as_ref).collect();
-        *self.spans = concealer.fill_lost(&mut inner.decoder, self.missing, &following, out)?;
-        *self.carried = concealer.carried_samples();
-        Ok(self.spans.iter().map(|(samples, _)| samples).sum())
-    }
-}
-
-impl Work for DecodeDred<'_> {
-    fn run<T: Sample>(self, inner: &mut Inner, out: &mut Vec<T>) -> Result<usize, Error> {
-        inner.parse_dred(self.packet)?;
-        let Inner { decoder, dred, .. } = inner;
-        let Some(dred) = dred else { return Ok(0) };
-        dred.decode(decoder, self.offset, self.samples, out)
-    }
-}
-
-/// Runs `work` without the GIL.
-fn run<T: Sample>(py: Python<'_>, inner: &mut Inner, work: impl Work) -> PyResult<Vec<T>> {
-    let mut out = Vec::new();
-    py.detach(|| work.run(inner, &mut out))
-        .map_err(errors::codec)?;
-    Ok(out)
 }
 
 impl PyDecoder {

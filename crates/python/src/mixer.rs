@@ -49,7 +49,9 @@ impl PyMixer {
         let parts = samples
             .iter()
             .map(|(sound, gain)| (sound.as_slice(), *gain));
-        errors::enter(&self.inner)?.mix(parts, &mut out);
+        let mut entered = errors::enter(&self.inner)?;
+        let mixer = &mut *entered;
+        py.detach(|| mixer.mix(parts, &mut out));
         Ok(pcm::to_bytes(py, &out))
     }
 

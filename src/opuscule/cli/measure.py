@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from opuscule.cli.output import clock_time, columns, emit, json_option, pairs
+from opuscule.cli.output import clock_time, emit, json_option, pairs
 from opuscule.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def _show(played: "PlayedCall", with_quality: bool) -> None:
     typer.echo("\nWhat was heard")
     pairs(_played_rows(played, with_quality))
     typer.echo("\nBy WebRTC's names")
-    _statistics(played)
+    pairs(_statistics(played))
     console = Console(highlight=False)
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     # NO_COLOR: https://no-color.org
@@ -303,12 +303,17 @@ def _quality(played: "PlayedCall") -> str:
     return ", ".join(known) or "no speech"
 
 
-def _statistics(played: "PlayedCall") -> None:
-    cells = [
-        (name, f"{value:.3f}".rstrip("0").rstrip("."))
-        for name, value in played.stats.webrtc().items()
-    ]
-    half = -(-len(cells) // 2)
-    right = [*cells[half:], ("", "")]
-    rows = [("  " + a, b, "  " + c, d) for (a, b), (c, d) in zip(cells, right, strict=False)]
-    columns(rows, right=(1, 3))
+def _statistics(played: "PlayedCall") -> list[tuple[str, object]]:
+    named = played.stats.webrtc()
+    emitted = max(1.0, named["jitterBufferEmittedCount"])
+
+    def with_unit(name: str, value: float) -> str:
+        if name == "jitter":
+            return f"{value * 1000:.1f} ms"
+        if name.endswith("Delay"):  # WebRTC adds up those of all samples
+            return f"{value / emitted * 1000:.0f} ms a sample, {value:.1f} s added up"
+        if "Samples" in name or name == "jitterBufferEmittedCount":
+            return f"{value:.0f} samples, {value / 48_000:.2f} s"
+        return f"{value:.0f} packets" if "acket" in name else f"{value:.0f}"
+
+    return [(name, with_unit(name, value)) for name, value in named.items()]

@@ -52,7 +52,8 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
 
     /// Where to begin, once the first packet has been held back long enough.
     pub(super) fn begin(&mut self, now_us: i64) -> Option<Position> {
-        if self.end.is_some() {
+        // Nothing more of it is awaited.
+        if self.end.is_some() || self.strays.believed() {
             return self.start();
         }
         // A clock that was set back would have the stream wait for as long.

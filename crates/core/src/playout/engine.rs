@@ -102,7 +102,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             delay: Delay::new(config.late_share()),
             adapter: Adapter::default(),
             kept_lag_us: None,
-            clocks: Clocks::new(decoder.channels()),
+            clocks: Clocks::new(decoder.channels(), config.mode),
             load: Load::of(&config)?,
             mix: Vec::new(),
             buffer: Buffer::default(),
@@ -175,8 +175,9 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// [`Error::Argument`] when one of them is not from 0 up to 2^53.
     pub fn finish(&mut self, time: i64, sequence: i64) -> Result<(), Error> {
         check_position(time, sequence)?;
-        self.restart_before_end(time, sequence)?;
-        self.end = Some(Position { time, sequence });
+        if !self.is_end_of_strays(time, sequence) {
+            self.end = Some(Position { time, sequence });
+        }
         Ok(())
     }
 

@@ -23,7 +23,8 @@ pub struct Pace {
 
 /// The clocks of one stream and its card.
 pub(super) struct Clocks<T> {
-    drift: Drift,
+    /// What is learnt of them, in the modes that follow them.
+    drift: Option<Drift>,
     resampler: Resampler,
     /// The samples that a chunk is made from.
     straight: Vec<T>,
@@ -33,9 +34,9 @@ pub(super) struct Clocks<T> {
 }
 
 impl<T: Unit> Clocks<T> {
-    pub(super) fn new(channels: usize) -> Self {
+    pub(super) fn new(channels: usize, mode: Mode) -> Self {
         Self {
-            drift: Drift::new(),
+            drift: (mode != Mode::Whole).then(Drift::new),
             resampler: Resampler::new(channels),
             straight: Vec::with_capacity((CHUNK + 1) * channels),
             after: Vec::with_capacity((HALF + 1) * channels),
@@ -44,17 +45,19 @@ impl<T: Unit> Clocks<T> {
     }
 
     pub(super) fn observe_packet(&mut self, time: i64, now_us: i64) {
-        let transit_us = now_us.saturating_sub(media_us(time));
-        self.drift.observe_packet(transit_us);
+        if let Some(drift) = &mut self.drift {
+            drift.observe_packet(now_us.saturating_sub(media_us(time)));
+        }
     }
 
     /// Forgets what the packets of another sender said.
     pub(super) fn forget(&mut self) {
-        self.drift = Drift::new();
+        self.drift = self.drift.is_some().then(Drift::new);
     }
 
     fn rate(&self) -> f64 {
-        self.given.unwrap_or_else(|| self.drift.rate())
+        let own = || self.drift.as_ref().map_or(0.0, Drift::rate);
+        self.given.unwrap_or_else(own)
     }
 }
 
@@ -93,15 +96,13 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// Learns from a pull how the clocks go, before it is made.
     pub(super) fn observe_pull(&mut self, samples: usize, now_us: i64) {
         let excess_us = match self.config.mode {
-            Mode::Whole => return,
-            Mode::Fixed => None,
+            Mode::Whole | Mode::Fixed => None,
             Mode::Adaptive => Some(self.excess_us(now_us).unwrap_or(0)),
         };
         let jitter_us = self.delay.jitter_us();
-        let rate = self.config.rate;
-        self.clocks
-            .drift
-            .observe_pull(samples, rate, now_us, jitter_us, excess_us);
+        if let Some(drift) = &mut self.clocks.drift {
+            drift.observe_pull(samples, self.config.rate, now_us, jitter_us, excess_us);
+        }
     }
 
     /// Hands out what is played next, at the pace of the clocks.
@@ -188,9 +189,9 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         self.pending.peek(&mut after, HALF + 1);
         let clocks = &mut self.clocks;
         clocks.resampler.make(step, &straight, &after, out);
-        clocks
-            .drift
-            .followed(step.faster(samples), self.config.rate);
+        if let Some(drift) = &mut clocks.drift {
+            drift.followed(step.faster(samples), self.config.rate);
+        }
         (clocks.straight, clocks.after) = (straight, after);
         Ok(())
     }

@@ -50,6 +50,8 @@ pub(super) struct Strays {
     newest: Option<Place>,
     newest_stray: Option<Place>,
     believed: bool,
+    /// Where the new stream ends, when that was said before the old one has been played.
+    end: Option<Position>,
 }
 
 impl Strays {
@@ -79,16 +81,19 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             .is_some_and(|newest| !newest.leads_to(&place, most));
         if !stray || most == 0 {
             strays.newest = Some(strays.newest.map_or(place, |newest| newest.further(place)));
-            self.forget_strays();
+            // Strays that have an end are no mistake.
+            if strays.end.is_none() {
+                self.forget_strays();
+            }
             return None;
-        }
-        if self.end.is_some() {
-            self.counter.stats.packets_stray += 1;
-            return Some(Pushed::Stray);
         }
         let follows = strays
             .newest_stray
             .is_some_and(|newest| newest.leads_to(&place, most));
+        if self.end.is_some() || (strays.end.is_some() && !follows) {
+            self.counter.stats.packets_stray += 1;
+            return Some(Pushed::Stray);
+        }
         if !follows {
             self.forget_strays();
             self.strays.since_us = now_us;
@@ -122,6 +127,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         }
         self.strays.newest_stray = None;
         self.strays.believed = false;
+        self.strays.end = None;
     }
 
     /// Goes over to a new stream once it is believed and the old one has been played.
@@ -135,34 +141,33 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         Ok(())
     }
 
-    /// Takes the end of a stream for that of the new one, if it is.
-    pub(super) fn restart_before_end(&mut self, time: i64, sequence: i64) -> Result<(), Error> {
+    /// Takes the end of a stream for that of the new one, if it is: what is left of the old one is played
+    /// before. Else no other stream is awaited any more.
+    pub(super) fn is_end_of_strays(&mut self, time: i64, sequence: i64) -> bool {
         let most = i64::from(self.config.restart_ms) * i64::from(MEDIA_RATE / 1000);
-        let Some(newest) = self.strays.newest_stray else {
-            return Ok(());
-        };
-        let end = Place {
-            time,
-            sequence,
-            arrival_us: newest.arrival_us,
-        };
-        let own = |stream: Place| stream.leads_to(&end, most);
-        if newest.leads_to(&end, most) && !self.strays.newest.is_some_and(own) {
-            while let Some((_, packet)) = self.buffer.pop_first() {
-                self.counter.stats.packets_overflow += 1;
-                self.buffer.recycle(packet);
-            }
-            self.begin_anew()
+        let theirs = self.strays.newest_stray.is_some_and(|newest| {
+            let end = Place {
+                time,
+                sequence,
+                arrival_us: newest.arrival_us,
+            };
+            let own = |stream: Place| stream.leads_to(&end, most);
+            own(newest) && !self.strays.newest.is_some_and(own)
+        });
+        if theirs {
+            self.strays.believed = true;
+            self.strays.end = Some(Position { time, sequence });
         } else {
             self.forget_strays();
-            Ok(())
         }
+        theirs
     }
 
     fn begin_anew(&mut self) -> Result<(), Error> {
         std::mem::swap(&mut self.buffer, &mut self.strays.packets);
         self.strays.newest = self.strays.newest_stray.take();
         self.strays.believed = false;
+        self.end = self.strays.end.take();
         let Some((time, first)) = self.buffer.first() else {
             return Ok(());
         };

@@ -1,14 +1,9 @@
 """Why a call sounded bad: a network's trace or a capture played, and explained."""
 
 from opuscule.measure.playout.account import Delays, MadeUp, SpeechGap, SpeechHeard
-from opuscule.measure.playout.calls import (
-    Call,
-    Sent,
-    call_of_audio,
-    call_of_capture,
-    has_capture,
-    read_reference,
-)
+from opuscule.measure.playout.calls import Call, Sent, read_reference
+from opuscule.measure.playout.calls_of_audio import call_of_audio
+from opuscule.measure.playout.calls_of_capture import call_of_capture, has_capture
 from opuscule.measure.playout.files import as_dict, write_log, write_sound
 from opuscule.measure.playout.network import Network
 from opuscule.measure.playout.picture import write_picture

@@ -241,6 +241,33 @@ mod tests {
     }
 
     #[test]
+    fn the_network_that_predicts_is_where_it_is_taken_to_be() -> Result<(), Error> {
+        let mut decoder = decoder(5)?;
+        let mut pcm = [0_i16; 160];
+        decoder.decode(None, &mut pcm, false)?;
+        let networks = |decoder: &mut RawDecoder| {
+            [0, 1, 2].map(|n| bits(decoder, NETWORK + n * NETWORK_WORDS, NETWORK_WORDS))
+        };
+        let [before, _, older] = networks(&mut decoder);
+        let mut prolonged = decoder.clone();
+        decoder.decode(None, &mut pcm, false)?;
+        // Behind it are the last two that it was, which libopus puts there before each prediction.
+        let [now, oldest, last] = networks(&mut decoder);
+        assert_eq!((&last, oldest), (&before, older));
+        assert_ne!(now, before);
+        // All of it is what such a network remembers, numbers from -1 to 1.
+        let each = now.iter().map(|word| f32::from_bits(*word));
+        assert!(each.clone().all(|value| value.abs() <= 1.0));
+        assert!(each.filter(|value| value.abs() > 1e-3).count() > NETWORK_WORDS / 2);
+        // What sound is made from is held; what comes next is predicted as if it were not.
+        prolonged.prolong(0.5, &mut pcm)?;
+        assert_eq!(networks(&mut prolonged)[0], now);
+        let features = |decoder: &mut RawDecoder| bits(decoder, LOSSES - FEATURES, FEATURES);
+        assert_ne!(features(&mut prolonged), features(&mut decoder));
+        Ok(())
+    }
+
+    #[test]
     fn what_is_given_is_what_sound_is_made_from_and_no_more() -> Result<(), Error> {
         let packets = voiced::packets(12, false)?;
         let mut guided = decoder(5)?;
