@@ -264,13 +264,6 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         Ok(())
     }
 
-    fn fill_up(&mut self, span: Span, awaited: bool, pcm: &mut [T]) -> Span {
-        match &mut self.comfort {
-            Some(comfort) => comfort.fill_up(span, awaited, pcm),
-            None => span,
-        }
-    }
-
     /// Counts since the beginning.
     #[must_use]
     pub fn stats(&self) -> Stats {
