@@ -14,7 +14,7 @@ const SECONDS: usize = 5;
 const MOMENT_MS: u32 = 20;
 
 /// Values of a moment that are looked at: more tell its power no better.
-const LOOKED_AT: usize = 240;
+const LOOKED_AT: usize = 120;
 
 /// Moments whose power is remembered: as many as there are in five seconds.
 const MOMENTS: usize = 256;
@@ -85,7 +85,7 @@ impl<T: Unit> Background<T> {
     pub(super) fn learn(&mut self, pcm: &[T]) {
         let moment = self.rate / 1000 * MOMENT_MS as usize * self.channels;
         for moment in pcm.chunks(moment) {
-            let power = roughly(moment, self.channels);
+            let power = roughly(moment);
             self.powers[self.next % MOMENTS] = power;
             self.next = self.next.wrapping_add(1);
             let mut second = &mut self.seconds[self.current];
@@ -139,14 +139,19 @@ impl<T: Unit> Background<T> {
     }
 }
 
-/// The mean power of some of the samples, all channels of each.
-fn roughly<T: Unit>(pcm: &[T], channels: usize) -> f32 {
-    let step = (pcm.len() / channels / LOOKED_AT).max(1) * channels;
-    let looked_at = pcm.chunks_exact(step);
-    let values = looked_at.len() * channels;
-    let sum: f32 = looked_at
-        .flat_map(|frame| &frame[..channels])
-        .map(|value| value.to_unit() * value.to_unit())
-        .sum();
-    sum / values.max(1) as f32
+/// The mean power of some of the values.
+fn roughly<T: Unit>(pcm: &[T]) -> f32 {
+    // Odd, so that it meets both of two channels.
+    let step = (pcm.len() / LOOKED_AT) | 1;
+    // Four sums, so that none waits for the one before it.
+    let fours = pcm.chunks_exact(4 * step);
+    let mut sums = [0.0; 4];
+    let count = 4 * fours.len();
+    for four in fours {
+        for (n, sum) in sums.iter_mut().enumerate() {
+            let value = four[n * step].to_unit();
+            *sum += value * value;
+        }
+    }
+    sums.iter().sum::<f32>() / count.max(1) as f32
 }
