@@ -1,4 +1,4 @@
-"""Comfort noise through ``Playout``: as loud as the background was, counted, in the log, and no longer."""
+"""Comfort noise through ``Playout``: as loud as the background was, counted, and no longer."""
 
 from array import array
 from dataclasses import replace
@@ -47,7 +47,8 @@ def play(
 
 def exact(stats: PlayoutStats) -> bool:
     parts = ("received", "fec", "dred", "plc", "stretched", "comfort_noise", "silence")
-    return sum(getattr(stats, f"{part}_samples") for part in parts) == stats.played_samples
+    made: list[int] = [getattr(stats, f"{part}_samples") for part in parts]
+    return sum(made) == stats.played_samples
 
 
 @pytest.mark.parametrize("mode", ["fixed", "adaptive"])

@@ -12,8 +12,8 @@ from typing import Literal
 __all__ = ["Missing", "Origin", "Pace", "PlayedSpan", "PlayoutStats"]
 
 Origin = Literal["received", "fec", "dred", "plc", "comfort_noise", "silence"]
-"""What a sample was made from: its packet, a later one, what came before it, noise like the background,
-or nothing."""
+"""What a sample was made from: its packet, a later one, what came before it, noise like the
+background, or nothing."""
 
 Missing = Literal["lost", "unsent", "jump"]
 """Why samples are not from their own packet: it was sent and is not there (or is no packet); the
@@ -25,8 +25,8 @@ class PlayoutStats:
     """Counts since the stream's beginning; :meth:`webrtc` has them under WebRTC's names.
 
     ``played_samples`` is always the sum of received, FEC, DRED, PLC, stretched, comfort noise and
-    silence samples; all samples are per channel, at the output rate. Rates over a time are the difference of two
-    readings.
+    silence samples; all samples are per channel, at the output rate. Rates over a time are the
+    difference of two readings.
     """
 
     played_samples: int
@@ -53,8 +53,8 @@ class PlayoutStats:
     """Put in by joins; among the stretched."""
     concealed_samples: int
     """Played in place of what was lost or had not come, and made from no data: concealment, and
-    noise or silence once that has nothing left to say. Pauses that the sender left out are not among them,
-    nor what FEC or DRED rebuilt."""
+    noise or silence once that has nothing left to say. Pauses that the sender left out are not
+    among them, nor what FEC or DRED rebuilt."""
     silent_concealed_samples: int
     """Those of them that are comfort noise or silence."""
     concealment_events: int
