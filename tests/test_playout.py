@@ -76,7 +76,8 @@ def drain(playout: Playout, now: float = FAR_S, samples: int = 960) -> bytes:
 
 def balanced(stats: PlayoutStats) -> bool:
     made = stats.received_samples + stats.fec_samples + stats.dred_samples
-    return made + stats.plc_samples + stats.silence_samples == stats.played_samples
+    made += stats.plc_samples + stats.comfort_noise_samples
+    return made + stats.silence_samples == stats.played_samples
 
 
 def media_played(log: list[PlayedSpan]) -> int:
@@ -354,7 +355,8 @@ def test_what_was_not_sent_is_not_lost(discontinuity: bool) -> None:
     playout.finish(packets[-1].end_samples, len(packets))
     drain(playout)
     spans = [s for s in playout.take_log() if s.time_samples is not None]
-    assert [s.origin for s in spans] == ["received", "silence", "received"]
+    filled = "silence" if discontinuity else "comfort_noise"
+    assert [s.origin for s in spans] == ["received", filled, "received"]
     assert (spans[1].time_samples, spans[1].samples) == (9600, pause)
     stats = playout.stats
     assert (stats.packets_lost, stats.plc_samples, stats.fec_samples) == (0, 0, 0)
@@ -558,7 +560,7 @@ def test_a_stall_by_mode(mode: Mode) -> None:
             playout.push(waiting.pop(0), now_ms / 1000)
         assert len(playout.pull(480, now_ms / 1000)) == 960
     stats = playout.stats
-    parts = ("received", "fec", "dred", "plc", "stretched", "silence")
+    parts = ("received", "fec", "dred", "plc", "stretched", "comfort_noise", "silence")
     assert sum(getattr(stats, f"{part}_samples") for part in parts) == stats.played_samples
     spans = playout.take_log()
     heard = sum(s.media_samples or s.samples for s in spans if s.origin == "received")

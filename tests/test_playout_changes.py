@@ -55,7 +55,7 @@ def play(
         assert len(playout.pull(samples, now_ms / 1000)) == samples * 2 * playout.channels
         log += playout.take_log()
     stats = playout.stats
-    parts = ("received", "fec", "dred", "plc", "stretched", "silence")
+    parts = ("received", "fec", "dred", "plc", "stretched", "comfort_noise", "silence")
     assert sum(getattr(stats, f"{part}_samples") for part in parts) == stats.played_samples
     return log, outcomes
 

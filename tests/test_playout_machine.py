@@ -156,7 +156,7 @@ class PlayoutMachine(RuleBasedStateMachine):
     @invariant()
     def all_is_accounted_for(self) -> None:
         stats = self.playout.stats
-        parts = ("received", "fec", "dred", "plc", "stretched", "silence")
+        parts = ("received", "fec", "dred", "plc", "stretched", "comfort_noise", "silence")
         assert sum(getattr(stats, f"{part}_samples") for part in parts) == self.pulled
         assert stats.played_samples == self.pulled
         assert 0 <= stats.complexity <= self.complexity

@@ -42,12 +42,12 @@ def play(
 
 def test_each_count_by_hand() -> None:
     # The fourth packet is lost, and after the sixth nothing comes any more for 0.6 s: half a second
-    # of concealment, and silence.
+    # of concealment, and noise.
     stats = play({0: 0, 1: 20, 2: 40, 4: 80, 5: 100}, 6 + 30).stats
     assert stats.played_samples == 36 * FRAME
     assert stats.received_samples == 5 * FRAME
     assert stats.plc_samples == 26 * FRAME
-    assert stats.silence_samples == 5 * FRAME
+    assert (stats.comfort_noise_samples, stats.silence_samples) == (5 * FRAME, 0)
     assert stats.concealed_samples == 31 * FRAME
     assert stats.silent_concealed_samples == 5 * FRAME
     assert stats.concealment_events == 2
@@ -142,8 +142,8 @@ def test_a_pause_that_the_sender_left_out_is_no_concealment() -> None:
     playout = play({n: n * 20 for n in range(7)}, 7 + 20, sent=pause)
     stats = playout.stats
     assert stats.concealed_samples == stats.concealment_events == stats.interruptions == 0
-    assert stats.silence_samples == 20 * FRAME
-    assert {s.missing for s in playout.take_log() if s.origin == "silence"} == {"unsent"}
+    assert (stats.comfort_noise_samples, stats.silence_samples) == (20 * FRAME, 0)
+    assert {s.missing for s in playout.take_log() if s.origin == "comfort_noise"} == {"unsent"}
 
 
 def test_streams_that_follow_on_one_another_add_up() -> None:

@@ -40,6 +40,7 @@ def parts(stats: PlayoutStats) -> int:
         + stats.fec_samples
         + stats.dred_samples
         + stats.plc_samples
+        + stats.comfort_noise_samples
         + stats.silence_samples
     )
 
@@ -171,7 +172,8 @@ def test_a_pause_that_was_not_sent_is_never_a_loss() -> None:
     unsent = [piece for piece in pieces if piece.missing == "unsent"]
     left_out = packets[-1].end_samples - sum(packet.duration_samples for packet in packets)
     assert sum(piece.samples for piece in unsent) == left_out > 48_000
-    assert {piece.origin for piece in unsent} == {"silence"}
+    assert {piece.origin for piece in unsent} == {"comfort_noise"}
+    assert decoder.stats.comfort_noise_samples == left_out
     assert not any(piece.missing == "lost" for piece in pieces)
     assert decoder.stats.packets_lost == 0
     # One packet of the tone is lost, too.

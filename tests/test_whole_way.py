@@ -69,6 +69,7 @@ def exact(stats: PlayoutStats) -> bool:
         + stats.fec_samples
         + stats.dred_samples
         + stats.plc_samples
+        + stats.comfort_noise_samples
         + stats.silence_samples
     )
     return parts == stats.played_samples

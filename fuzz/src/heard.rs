@@ -13,6 +13,9 @@ use super::stub::{self, BY_DRED, BY_FEC, MADE_UP};
 /// Samples after made-up ones that may be faded, in milliseconds.
 const FADED_MS: i64 = 30;
 
+/// The most that comfort noise, at -40 dB of full scale, adds to a sample.
+const NOISE: f32 = 0.1;
+
 /// How long what was made up is faded into what came for it: 5 ms, in 48 kHz samples.
 const BLENDED: i64 = 240;
 
@@ -74,8 +77,8 @@ impl Heard {
         self.pulled += samples as u64;
         let s = playout.stats();
         assert_eq!(s.played, self.pulled);
-        let parts = s.received + s.fec + s.dred + s.plc + s.stretched + s.silence;
-        assert_eq!(parts, s.played);
+        let made = s.fec + s.dred + s.plc + s.stretched + s.comfort_noise;
+        assert_eq!(s.received + made + s.silence, s.played);
         assert!(s.silent_concealed <= s.concealed && s.concealed <= s.played);
         assert!(s.concealment_events <= s.concealed && s.interruption_samples <= s.concealed);
         let after = playout.pace();
@@ -146,8 +149,14 @@ impl Heard {
                     "{span:?}: {frame:?} for {expected} + {more}"
                 );
             }
+        } else if span.media.is_none() && span.origin == Origin::Silence {
+            assert!(samples.iter().all(|s| *s == 0.0));
+        } else if span.media.is_none() && span.origin == Origin::ComfortNoise {
+            // What the decoder made of a pause, filled up, or noise alone.
+            let near = |s: &f32| s.abs() < NOISE || (s - MADE_UP).abs() < NOISE;
+            assert!(samples.iter().all(near), "{span:?}: {samples:?}");
         } else if span.time.is_none() && span.origin == Origin::Plc {
-            assert!(samples.iter().all(|s| *s == MADE_UP));
+            assert!(samples.iter().all(|s| (s - MADE_UP).abs() < NOISE));
         }
     }
 

@@ -42,7 +42,8 @@ class Loss:
     duration_ms: float
     """How long it lasted: exactly as long as what was played for it."""
     filled: Origin
-    """What was played for it: rebuilt (``fec``, ``dred``), made up (``plc``) or ``silence``."""
+    """What was played for it: rebuilt (``fec``, ``dred``), made up (``plc``), ``comfort_noise`` or
+    ``silence``."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

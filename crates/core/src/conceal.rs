@@ -24,7 +24,9 @@ pub enum Origin {
     Dred,
     /// libopus's concealment, from what came before.
     Plc,
-    /// Nothing: a pause that was not sent, or a gap beyond what concealment fills.
+    /// Noise like the background: in a pause that was not sent, and behind concealment that has faded.
+    ComfortNoise,
+    /// Nothing.
     Silence,
 }
 
@@ -241,7 +243,7 @@ impl<R> Concealer<R> {
         }
         decoder.conceal(whole, out)?;
         self.plc_samples += whole;
-        Ok((whole, Origin::Silence))
+        Ok((whole, Origin::ComfortNoise))
     }
 
     fn fill_fec<T, D: Decode<T, Dred = R>>(

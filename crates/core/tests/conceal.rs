@@ -136,7 +136,10 @@ fn for_an_archive_a_gap_is_concealed_as_libopus_does() {
 fn a_pause_is_no_loss_and_a_jump_is_silent() {
     for missing in [Missing::Unsent, Missing::Jump] {
         let filled = fill(packets(), missing, 5000, &from(packets(), BEFORE + 6));
-        assert_eq!(filled.samples(Origin::Silence), 5000);
+        let noise = filled.samples(Origin::ComfortNoise);
+        assert_eq!(noise + filled.samples(Origin::Silence), 5000);
+        // What is left of 2.5 ms is none.
+        assert_eq!(noise, if missing == Missing::Unsent { 4920 } else { 0 });
         if missing == Missing::Jump {
             assert!(filled.pcm.iter().all(|sample| *sample == 0));
         }
@@ -164,7 +167,9 @@ proptest! {
         prop_assert!(filled.samples(Origin::Plc) <= (MAX_PLC_MS * 48) as usize);
         prop_assert_eq!(filled.samples(Origin::Received), 0);
         if missing != Missing::Lost {
-            prop_assert_eq!(filled.samples(Origin::Silence), gap);
+            let noise = filled.samples(Origin::ComfortNoise);
+            prop_assert_eq!(noise + filled.samples(Origin::Silence), gap);
+            prop_assert!(missing == Missing::Unsent || noise == 0);
         }
         // The same again: nothing in it depends on anything else.
         prop_assert_eq!(fill(sent, missing, gap, &later).pcm, filled.pcm);

@@ -26,7 +26,8 @@ fn push(playout: &mut Playout<i16>, number: usize, data: &[u8]) -> Pushed {
 }
 
 fn balanced(s: &Stats) -> bool {
-    s.received + s.fec + s.dred + s.plc + s.stretched + s.silence == s.played
+    let made = s.fec + s.dred + s.plc + s.stretched + s.comfort_noise;
+    s.received + made + s.silence == s.played
 }
 
 /// Media time never goes back and is never played twice.

@@ -24,6 +24,7 @@ pub(crate) fn origin_name(origin: Origin) -> &'static str {
         Origin::Fec => "fec",
         Origin::Dred => "dred",
         Origin::Plc => "plc",
+        Origin::ComfortNoise => "comfort_noise",
         Origin::Silence => "silence",
     }
 }
@@ -37,7 +38,7 @@ fn missing_name(missing: Missing) -> &'static str {
 }
 
 /// The counts, by the names that they have in Python.
-fn counts(stats: &Stats) -> [(&'static str, u64); 26] {
+fn counts(stats: &Stats) -> [(&'static str, u64); 27] {
     [
         ("played_samples", stats.played),
         ("received_samples", stats.received),
@@ -45,6 +46,7 @@ fn counts(stats: &Stats) -> [(&'static str, u64); 26] {
         ("dred_samples", stats.dred),
         ("plc_samples", stats.plc),
         ("stretched_samples", stats.stretched),
+        ("comfort_noise_samples", stats.comfort_noise),
         ("silence_samples", stats.silence),
         ("removed_samples", stats.removed),
         ("inserted_samples", stats.inserted),

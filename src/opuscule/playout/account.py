@@ -11,8 +11,9 @@ from typing import Literal
 
 __all__ = ["Missing", "Origin", "Pace", "PlayedSpan", "PlayoutStats"]
 
-Origin = Literal["received", "fec", "dred", "plc", "silence"]
-"""What a sample was made from: its packet, a later one, what came before it, or nothing."""
+Origin = Literal["received", "fec", "dred", "plc", "comfort_noise", "silence"]
+"""What a sample was made from: its packet, a later one, what came before it, noise like the
+background, or nothing."""
 
 Missing = Literal["lost", "unsent", "jump"]
 """Why samples are not from their own packet: it was sent and is not there (or is no packet); the
@@ -26,9 +27,9 @@ _MOMENTARY = ("_ms", "_ppm", "complexity")
 class PlayoutStats:
     """Counts since the stream's beginning; :meth:`webrtc` has them under WebRTC's names.
 
-    ``played_samples`` is always the sum of received, FEC, DRED, PLC, stretched and silence samples;
-    all samples are per channel, at the output rate. Rates over a time are the difference of two
-    readings.
+    ``played_samples`` is always the sum of received, FEC, DRED, PLC, stretched, comfort noise and
+    silence samples; all samples are per channel, at the output rate. Rates over a time are the
+    difference of two readings.
     """
 
     played_samples: int
@@ -43,18 +44,22 @@ class PlayoutStats:
     """Concealed from what came before."""
     stretched_samples: int
     """Joined from others, to shorten or lengthen the sound."""
+    comfort_noise_samples: int
+    """Noise like the background: in pauses that were not sent, and where concealment has faded and
+    more is awaited."""
     silence_samples: int
-    """Before the stream, in pauses that were not sent, when nothing had come, and after it."""
+    """Before the stream and after it, where its source jumped, and where neither concealment nor
+    noise has anything left to say."""
     removed_samples: int
     """Left out by joins; not played."""
     inserted_samples: int
     """Put in by joins; among the stretched."""
     concealed_samples: int
     """Played in place of what was lost or had not come, and made from no data: concealment, and
-    silence once that has nothing left to say. Pauses that the sender left out are not among them,
-    nor what FEC or DRED rebuilt."""
+    noise or silence once that has nothing left to say. Pauses that the sender left out are not
+    among them, nor what FEC or DRED rebuilt."""
     silent_concealed_samples: int
-    """Those of them that are silence."""
+    """Those of them that are comfort noise or silence."""
     concealment_events: int
     """Times that a concealed sample followed one that was not."""
     interruptions: int
@@ -122,7 +127,7 @@ class PlayoutStats:
 
     @property
     def speech_expand_rate(self) -> float:
-        """Share that was concealed with something else than silence."""
+        """Share that was concealed with something else than noise or silence."""
         return self._share(self.concealed_samples - self.silent_concealed_samples)
 
     @property

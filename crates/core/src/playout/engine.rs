@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::account::{Pending, Span};
 use super::adapt::Adapter;
 use super::buffer::{Buffer, Waiting};
+use super::comfort::Comfort;
 use super::delay::Delay;
 use super::follow::Clocks;
 use super::load::Load;
@@ -49,6 +50,8 @@ pub struct Playout<T: Sample, D: Decode<T> = Decoder> {
     pub(super) kept_lag_us: Option<i64>,
     pub(super) clocks: Clocks<T>,
     pub(super) load: Load,
+    /// What fills up what is made up for an ear; an archive gives none.
+    pub(super) comfort: Option<Comfort<T>>,
     /// One channel of what waits, to look for joins in.
     pub(super) mix: Vec<f32>,
     pub(super) pending: Pending<T>,
@@ -104,6 +107,8 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             kept_lag_us: None,
             clocks: Clocks::new(decoder.channels(), config.mode),
             load: Load::of(&config)?,
+            comfort: (config.mode != Mode::Whole)
+                .then(|| Comfort::new(config.rate, decoder.channels())),
             mix: Vec::new(),
             buffer: Buffer::default(),
             scratch: Vec::new(),
@@ -234,29 +239,34 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         let channels = self.decoder.channels();
         let mut done = 0;
         while done < out.len() {
-            if let Some((span, arrival_us)) = self.pending.pop(&mut out[done..]) {
-                done += span.samples * channels;
+            let left = (out.len() - done) / channels;
+            let most = self.comfort.as_ref().map_or(left, |c| c.piece(left));
+            let out = &mut out[done..done + most * channels];
+            if let Some((span, arrival_us)) = self.pending.pop(out) {
+                let values = span.samples * channels;
+                let span = self.fill_up(span, false, &mut out[..values]);
+                done += values;
                 each(self, span, false);
                 if let Some(arrival_us) = arrival_us {
                     self.count_emitted(span.samples, now_us.saturating_sub(arrival_us));
                 }
             } else if !self.produce(now_us)? {
-                let rest = (out.len() - done) / channels;
-                out[done..].fill(T::default());
+                out.fill(T::default());
                 let awaited = self.position.is_some() && !self.is_finished();
                 if awaited {
-                    self.put_in += rest as i64 * self.scale;
+                    self.put_in += most as i64 * self.scale;
                 }
                 let missing = (awaited && self.pausing).then_some(Missing::Unsent);
                 let silence = Span {
                     origin: Origin::Silence,
                     missing,
                     time: None,
-                    samples: rest,
+                    samples: most,
                     media: None,
                 };
-                each(self, silence, awaited && missing.is_none());
-                break;
+                let span = self.fill_up(silence, awaited, out);
+                done += out.len();
+                each(self, span, awaited && missing.is_none());
             }
         }
         Ok(())

@@ -9,8 +9,10 @@
 
 mod account;
 mod adapt;
+mod background;
 mod begin;
 mod buffer;
+mod comfort;
 mod delay;
 mod drift;
 mod engine;

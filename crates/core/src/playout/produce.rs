@@ -87,6 +87,10 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         };
         self.put_in = 0;
         self.on_decoded();
+        // What a decoder makes of a pause is no background that was sent.
+        if let Some(comfort) = self.comfort.as_mut().filter(|_| !self.pausing) {
+            comfort.background.learn(&self.scratch);
+        }
         self.keep(Origin::Received, None, time, from);
         Ok(true)
     }
@@ -133,7 +137,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             )?;
             filled = samples as i64 * self.scale;
             self.fec_used |= origin == Origin::Fec;
-            if origin != Origin::Silence {
+            if !matches!(origin, Origin::ComfortNoise | Origin::Silence) {
                 self.concealing = true;
             }
             self.keep(origin, Some(missing), time, time);
@@ -162,7 +166,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         }
         self.underrun_samples += piece;
         let (origin, missing) = if self.pausing {
-            (Origin::Silence, Some(Missing::Unsent)) // comfort noise: nothing is missing yet
+            (Origin::ComfortNoise, Some(Missing::Unsent)) // nothing is missing yet
         } else {
             self.concealing = true;
             (Origin::Plc, None)

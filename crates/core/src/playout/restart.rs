@@ -185,6 +185,9 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         self.delay = Delay::new(self.config.late_share());
         self.adapter = Default::default();
         self.clocks.forget();
+        if let Some(comfort) = &mut self.comfort {
+            comfort.background.forget();
+        }
         for (time, arrival_us) in self.buffer.arrivals() {
             self.delay.observe(time, arrival_us);
             self.clocks.observe_packet(time, arrival_us);

@@ -17,7 +17,7 @@ const INTERRUPTION_MS: u64 = 150;
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Stats {
     /// Samples per channel handed out, at the output rate:
-    /// received + FEC + DRED + PLC + stretched + silence, always.
+    /// received + FEC + DRED + PLC + stretched + comfort noise + silence, always.
     pub played: u64,
     /// Played samples decoded from their own packet.
     pub received: u64,
@@ -33,12 +33,14 @@ pub struct Stats {
     pub removed: u64,
     /// Samples put in by joins (`insertedSamplesForDeceleration`).
     pub inserted: u64,
+    /// Played samples of noise like the background: in pauses, and where concealment has faded.
+    pub comfort_noise: u64,
     /// Played samples of silence: before the stream, in pauses, when nothing had come, after it.
     pub silence: u64,
     /// Played samples that stand for what was lost or had not come, and are made from no data:
-    /// concealment, and silence where there was none left (`concealedSamples`).
+    /// concealment, and noise or silence where there was none left (`concealedSamples`).
     pub concealed: u64,
-    /// Those of them that are silence (`silentConcealedSamples`).
+    /// Those of them that are noise or silence (`silentConcealedSamples`).
     pub silent_concealed: u64,
     /// Times that a concealed sample followed one that was not (`concealmentEvents`).
     pub concealment_events: u64,
@@ -148,9 +150,10 @@ impl Counter {
             Origin::Fec => &mut stats.fec,
             Origin::Dred => &mut stats.dred,
             Origin::Plc => &mut stats.plc,
+            Origin::ComfortNoise => &mut stats.comfort_noise,
             Origin::Silence => &mut stats.silence,
         } += samples;
-        let silent = span.origin == Origin::Silence;
+        let silent = matches!(span.origin, Origin::ComfortNoise | Origin::Silence);
         let lost = awaited || span.missing == Some(Missing::Lost);
         if span.origin != Origin::Plc && !(silent && lost) {
             self.run = 0;

@@ -20,6 +20,7 @@ _WORDS = {
     "dred": "rebuilt from DRED",
     "stretched": "stretched or shortened",
     "plc": "made up",
+    "comfort_noise": "comfort noise",
     "silence": "silence",
 }
 _COLUMNS = 2000

@@ -18,11 +18,20 @@ COLOURS = {
     "dred": "#4466dd",
     "stretched": "#d9b326",
     "plc": "#e2542d",
+    "comfort_noise": "#b08fc7",
     "silence": "#7a7a7a",
 }
 """Of what sound is made from."""
 
-LETTERS = {"received": ".", "fec": "f", "dred": "d", "stretched": "s", "plc": "x", "silence": "_"}
+LETTERS = {
+    "received": ".",
+    "fec": "f",
+    "dred": "d",
+    "stretched": "s",
+    "plc": "x",
+    "comfort_noise": "n",
+    "silence": "_",
+}
 """The same where there is no colour."""
 
 _ROWS = 4
@@ -71,7 +80,7 @@ def to_text(played: PlayedCall, width: int, *, is_plain: bool) -> "Text":
     seen = (name for share in shares for name, of in share.items() if of >= _LEAST_SHARE)
     for name in dict.fromkeys(seen):
         text.append(LETTERS[name] if is_plain else "█", COLOURS[name])
-        text.append(f" {name}  ")
+        text.append(f" {name.replace('_', ' ')}  ")
     return text
 
 
