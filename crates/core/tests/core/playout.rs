@@ -1,10 +1,10 @@
 //! Playout through its public calls: whatever is pushed, everything is accounted for.
 
+use crate::voice::{self, FRAME, cases, packets};
 use opuscule_core::conceal::Origin;
 use opuscule_core::opus::{Decoder, Error};
 use opuscule_core::playout::{Incoming, Mode, Playout, PlayoutConfig, Pushed, Span, Stats};
 use proptest::prelude::*;
-use crate::voice::{self, FRAME, cases, packets};
 
 fn config() -> PlayoutConfig {
     PlayoutConfig {

@@ -1,8 +1,8 @@
 //! What playout allocates: nothing in the steady state, and never more than is stated.
 
+use crate::voice::{self, FRAME, packets};
 use allocation_counter::measure;
 use opuscule_core::playout::{Incoming, Mode, Playout, PlayoutConfig};
-use crate::voice::{self, FRAME, packets};
 
 fn config(mode: Mode) -> PlayoutConfig {
     PlayoutConfig {
