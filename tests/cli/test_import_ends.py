@@ -30,6 +30,20 @@ def test_who_reads_the_output_leaves(shell: Shell) -> None:
     assert again.splitlines()[-1].startswith(f"{kept} there already, {6 - kept} imported")
 
 
+def test_what_is_there_already_stays_as_it_is(inside: Shell) -> None:
+    for name in "ab":
+        write_tone(inside.folder / f"{name}.wav", 0.2, hz=ord(name) * 5)
+    said = inside.well("archive", "import", "a.zarr", "a.wav", "--bitrate", "24000")
+    assert "stays" not in said
+    inside.well("archive", "import", "a.zarr", "a.wav", "b.wav")
+    said = inside.well(
+        "archive", "import", "a.zarr", "a.wav", "b.wav", "--bitrate", "9000", "--zone", "UTC"
+    )
+    assert said.splitlines()[-1] == (
+        "what was there already stays as it is: --bitrate, --zone is for what is new"
+    )
+
+
 def write_noise(path: Path, seed: int) -> None:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)

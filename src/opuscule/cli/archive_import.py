@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["import_"]
 
 
+_NEW_ONLY = ("bitrate", "rate", "salvage", "attribute", "zone", "channel", "ultrasonic")
+"""Options that say how a new recording is made, and change nothing of one that is there."""
+
+
 def import_(
+    context: typer.Context,
     archive: Annotated[
         Path, typer.Argument(help="The archive, a folder such as archive.zarr.", readable=False)
     ],
@@ -147,6 +152,9 @@ def import_(
         elif many:
             rate_text = f", {last.times_real_time:.0f} × real time" if last else ""
             typer.echo(f"{_sum(report)}: {clock_time(report.total_samples / 48_000)}{rate_text}")
+        there = report.counts["already"] + report.counts["duplicate"]
+        if there and not json and (given := _given(context)):
+            typer.echo(f"what was there already stays as it is: {given} is for what is new")
     except BrokenPipeError:
         complain(f"nobody reads the output; {_sum(report)}; the same command goes on from here")
         raise
@@ -159,6 +167,16 @@ def import_(
             total = sum(report.counts.values())
             complain(f"{len(report.failures)} of {total} files failed, as said above")
         raise typer.Exit(1)
+
+
+def _given(context: typer.Context) -> str:
+    """Which options were given that are for new recordings only."""
+    sources = {option: context.get_parameter_source(option) for option in _NEW_ONLY}
+    return ", ".join(
+        f"--{option}"
+        for option, source in sources.items()
+        if source and source.name == "COMMANDLINE"
+    )
 
 
 def _channels(given: str) -> list[int]:
