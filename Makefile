@@ -6,6 +6,8 @@ BIN := .venv/bin
 # cargo finds cmake in .venv, and is itself found where rustup puts it before a new login.
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(HOME)/.cargo/bin
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
+# Built beside the native module: libopus, which takes longest, is compiled once for all.
+RUST_CHECKS := --locked --release --config tools/rust-tests.toml
 PYTHON_DIRS := $(foreach dir,src tests examples benchmarks tools fuzz,$(if \
     $(wildcard $(dir)/*.py $(dir)/*/*.py),$(dir)))
 
@@ -27,8 +29,8 @@ demo: setup
 test: setup
 	@sh tools/system-packages.sh
 	@$(MAKE) --no-print-directory lint
-	@echo "test: the Rust tests (about a minute and a half from nothing)"
-	@cargo test --locked --quiet --workspace --exclude opuscule-python
+	@echo "test: the Rust tests (about a minute from nothing)"
+	@cargo test $(RUST_CHECKS) --quiet --workspace --exclude opuscule-python --lib --tests
 	@echo "test: the Python tests (about three minutes)"
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
@@ -38,11 +40,11 @@ lint: setup
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy $(PYTHON_DIRS)
 	@MYPYPATH=src $(BIN)/stubtest --allowlist tools/stubtest-allow.txt opuscule._native
-	@echo "lint: rustfmt and clippy (about a minute from nothing)"
+	@echo "lint: rustfmt and clippy (about half a minute from nothing)"
 	@sh tools/rust-components.sh
 	@cargo fmt --check
 	@cargo fmt --check --manifest-path fuzz/Cargo.toml
-	@cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
+	@cargo clippy $(RUST_CHECKS) --quiet --workspace --all-targets -- -D warnings
 
 bench: setup
 	@mkdir -p out

@@ -1,6 +1,7 @@
 """The layer table of docs/design.md, held over the syntax trees; exports; and what loads what."""
 
 import ast
+import functools
 import importlib
 import json
 import pkgutil
@@ -66,41 +67,47 @@ def may_import(room: str, other: str) -> bool:
     return mine > its or room == other or mine == its == 0 or (room, other) in NEIGHBOURS
 
 
+@functools.cache
+def faults_of(where: Path, text: str) -> list[str]:
+    """What in one file breaks the table, one sentence each; ``where`` is it below the top."""
+    parts = ["opuscule", *where.with_suffix("").parts]
+    is_package = parts[-1] == "__init__"
+    dotted = ".".join(parts[:-1] if is_package else parts)
+    room = room_of(dotted)
+    if room not in LAYER_OF:
+        return [f"{dotted}: docs/design.md's table lacks the room {room!r}"]
+    found = []
+    tree = ast.parse(text)
+    low = LAYER_OF[room] <= 2
+    for name in imported(tree, dotted if is_package else dotted.rpartition(".")[0]):
+        top = name.split(".")[0]
+        other = room_of(name)
+        if low and top in OUTSIDE_WORLD:
+            found.append(f"{dotted} (layer {LAYER_OF[room]}) imports {top}")
+        elif LAYER_OF[room] == 0 and top not in sys.stdlib_module_names | {"opuscule"}:
+            found.append(f"{dotted} (layer 0) imports {top}; only the standard library is below")
+        elif top == "opuscule" and name != "opuscule.__version__":
+            if other not in LAYER_OF:
+                found.append(
+                    f"{dotted} imports {name}: docs/design.md's table lacks the room {other!r}"
+                )
+            elif not may_import(room, other):
+                found.append(f"{dotted} (layer {LAYER_OF[room]}) imports {name} ({other})")
+    found += [
+        f"{dotted}:{node.lineno} reads a clock: .{node.attr}"
+        for node in ast.walk(tree)
+        if low and isinstance(node, ast.Attribute) and node.attr in CLOCK_READINGS
+    ]
+    return found
+
+
 def faults(source: Path) -> list[str]:
     """What in a tree of the package breaks the table, one sentence each."""
-    found = []
-    for path in sorted(source.rglob("*.py")):
-        parts = ["opuscule", *path.relative_to(source).with_suffix("").parts]
-        is_package = parts[-1] == "__init__"
-        dotted = ".".join(parts[:-1] if is_package else parts)
-        room = room_of(dotted)
-        if room not in LAYER_OF:
-            found.append(f"{dotted}: docs/design.md's table lacks the room {room!r}")
-            continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        low = LAYER_OF[room] <= 2
-        for name in imported(tree, dotted if is_package else dotted.rpartition(".")[0]):
-            top = name.split(".")[0]
-            other = room_of(name)
-            if low and top in OUTSIDE_WORLD:
-                found.append(f"{dotted} (layer {LAYER_OF[room]}) imports {top}")
-            elif LAYER_OF[room] == 0 and top not in sys.stdlib_module_names | {"opuscule"}:
-                found.append(
-                    f"{dotted} (layer 0) imports {top}; only the standard library is below"
-                )
-            elif top == "opuscule" and name != "opuscule.__version__":
-                if other not in LAYER_OF:
-                    found.append(
-                        f"{dotted} imports {name}: docs/design.md's table lacks the room {other!r}"
-                    )
-                elif not may_import(room, other):
-                    found.append(f"{dotted} (layer {LAYER_OF[room]}) imports {name} ({other})")
-        found += [
-            f"{dotted}:{node.lineno} reads a clock: .{node.attr}"
-            for node in ast.walk(tree)
-            if low and isinstance(node, ast.Attribute) and node.attr in CLOCK_READINGS
-        ]
-    return found
+    return [
+        fault
+        for path in sorted(source.rglob("*.py"))
+        for fault in faults_of(path.relative_to(source), path.read_text(encoding="utf-8"))
+    ]
 
 
 FAULTS = faults(SOURCE)

@@ -156,7 +156,8 @@ def test_whatever_comes_everything_is_accounted_for(data: st.DataObject) -> None
     rate = data.draw(st.sampled_from([8_000, 16_000, 48_000]))
     source = stream(kind, frame_ms)
     damage = data.draw(damages(len(source.packets)))
-    pulls = data.draw(st.lists(st.integers(1, 3000), min_size=3, max_size=20))
+    # Single samples, too, but not the whole stream by single samples.
+    pulls = [*data.draw(st.lists(st.integers(1, 3000), min_size=3, max_size=20)), 960]
     delay_ms = data.draw(st.sampled_from([0, 60, 200]))
     playout = Playout(source.format, rate=rate, target_delay_ms=delay_ms)
 
@@ -228,7 +229,7 @@ def test_losses_alone_keep_the_length(data: st.DataObject) -> None:
     for packet in order:
         playout.push(packet, 0.0)
     playout.finish(source.end_samples, len(source.packets))
-    pieces = data.draw(st.lists(st.integers(1, 3000), min_size=1, max_size=9))
+    pieces = [*data.draw(st.lists(st.integers(1, 3000), min_size=1, max_size=9)), 960]
     log = []
     for turn in range(100_000):
         if playout.finished:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from opuscule.errors import FormatError, InvalidArgumentError
 
-__all__ = ["atomic_output", "check_input"]
+__all__ = ["atomic_output", "check_input", "why"]
 
 
 def check_input(path: str | os.PathLike[str], *, expected: str = "audio") -> Path:
@@ -36,6 +36,11 @@ def check_input(path: str | os.PathLike[str], *, expected: str = "audio") -> Pat
     if stat.S_ISREG(status.st_mode) and status.st_size == 0:
         raise FormatError(f"{path} is empty: got 0 bytes, expected {expected}")
     return path
+
+
+def why(error: OSError) -> str:
+    """Say why something failed without Python's "[Errno 28]", which tells a person nothing."""
+    return error.strerror or str(error)
 
 
 @contextlib.contextmanager
@@ -96,7 +101,10 @@ def _stat(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
             f"{path}: Not a directory: what should be its folder is a file"
         ) from None
     except ValueError as error:
-        raise InvalidArgumentError(f"{os.fspath(path)!r} cannot be a file name: {error}") from error
+        raise InvalidArgumentError(
+            f"{os.fspath(path)!r} cannot be a file name: got a NUL or a character that none can "
+            "have; give another name"
+        ) from error
 
 
 def _create(part: Path) -> BinaryIO:

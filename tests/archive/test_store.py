@@ -397,3 +397,20 @@ def test_a_missing_or_short_chunk_is_no_silence(copy: Path) -> None:
     chunk.unlink()
     with pytest.raises(CorruptArchiveError, match="missing"):
         open_archive(copy.parents[1])["plain"].extract(0, 10)
+
+
+def test_an_archive_that_another_makes_at_this_moment(tmp_path: Path) -> None:
+    """As two files do that are imported at once into an archive that is not there yet."""
+    root, made = tmp_path / "a.zarr", store.ensure_archive(tmp_path / "made.zarr")
+    root.mkdir()
+    meetings: list[str] = []
+
+    def come_between(event: str, arguments: tuple[object, ...]) -> None:
+        if event in ("os.listdir", "os.scandir") and arguments == (str(root),) and not meetings:
+            meetings.append(event)
+            made.rename(root)
+
+    sys.addaudithook(come_between)
+    assert store.ensure_archive(root) == root
+    assert meetings
+    assert list(open_archive(root)) == []

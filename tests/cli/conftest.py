@@ -1,6 +1,7 @@
-"""The installed command, run as a user runs it: in a folder of its own, as a process."""
+"""The installed command, run as a user runs it: in a folder of its own, as a process or as if."""
 
 import contextlib
+import io
 import math
 import os
 import re
@@ -16,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from opuscule.cli.app import app
 
 PROGRAM = Path(sys.executable).with_name("opuscule")
 TIMEOUT_S = 30.0
@@ -37,6 +40,9 @@ class Shell:
     folder: Path
     prefix: tuple[str, ...] = ()
     """What the command is run by."""
+    inside: bool = False
+    """Call the command in this process, where its exit and its output are what is tested: it is the
+    same command, and a process takes longer to begin than most of them to end."""
     environment: dict[str, str] = field(
         default_factory=lambda: {k: v for k, v in os.environ.items() if k[:9] != "OPUSCULE_"}
     )
@@ -60,7 +66,28 @@ class Shell:
 
     def run(self, *arguments: str, environment: Mapping[str, str] = {}) -> Done:
         """Run the command to its end."""
+        if self.inside and not environment:
+            return self.call(*arguments)
         return self.end(self.start(*arguments, environment=environment))
+
+    def call(self, *arguments: str) -> Done:
+        """The command as a process would run it, but in this one."""
+        out, err = io.StringIO(), io.StringIO()
+        code: object = 0
+        with (
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            for name in set(os.environ) - set(self.environment):
+                patch.delenv(name)
+            try:
+                app(arguments, prog_name=PROGRAM.name)
+            except SystemExit as end:
+                code = end.code
+        assert isinstance(code, int)
+        return Done(code, out.getvalue(), err.getvalue())
 
     def well(self, *arguments: str) -> str:
         """Run a command that has to succeed in silence; return what it printed."""
@@ -107,6 +134,12 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     found = Shell(tmp_path)
     with contextlib.closing(found):
         yield found
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> Shell:
+    """The command in an empty folder, called in this process."""
+    return Shell(tmp_path, inside=True)
 
 
 def write_tone(

@@ -40,8 +40,8 @@ def add(archive: Path, name: str, packets: int = PACKETS, **known: Any) -> None:
 
 
 @pytest.fixture
-def archive(shell: Shell) -> Path:
-    path = shell.folder / "a.zarr"
+def archive(inside: Shell) -> Path:
+    path = inside.folder / "a.zarr"
     moth = {"audiomoth": {"serial": "24526B065D325963", "battery_v": 4.7, "long": "x" * 999}}
     add(
         path,
@@ -56,27 +56,27 @@ def archive(shell: Shell) -> Path:
     return path
 
 
-def run(shell: Shell, *arguments: str) -> Done:
+def run(inside: Shell, *arguments: str) -> Done:
     """Run a command in this process, which is quicker than in one of its own."""
-    with contextlib.chdir(shell.folder):
+    with contextlib.chdir(inside.folder):
         done = CliRunner().invoke(app, ["archive", *arguments])
     return Done(done.exit_code, done.stdout, done.stderr)
 
 
-def well(shell: Shell, *arguments: str) -> str:
+def well(inside: Shell, *arguments: str) -> str:
     """Run a command that has to succeed in silence; return what it printed."""
-    done = run(shell, *arguments)
+    done = run(inside, *arguments)
     assert (done.code, done.err) == (0, ""), done
     return done.out
 
 
-def listed(shell: Shell, *options: str) -> list[str]:
-    return [one["name"] for one in json.loads(well(shell, "ls", *options, "--json"))]
+def listed(inside: Shell, *options: str) -> list[str]:
+    return [one["name"] for one in json.loads(well(inside, "ls", *options, "--json"))]
 
 
 @pytest.mark.usefixtures("archive")
-def test_ls(shell: Shell) -> None:
-    head, dawn, dusk, night, last = well(shell, "ls", "a.zarr").splitlines()
+def test_ls(inside: Shell) -> None:
+    head, dawn, dusk, night, last = well(inside, "ls", "a.zarr").splitlines()
     assert head.split() == [
         *("name", "start", "(UTC)", "length", "ch", "size", "kbit/s", "source", "prepared", "gaps")
     ]
@@ -89,8 +89,8 @@ def test_ls(shell: Shell) -> None:
     assert "kitchen" in night
     assert last.startswith("3 recordings, 10.3 s, ")
     assert len({line.index("prepared") for line in (head,)} | {dawn.index("no ")}) == 1
-    (one, *_) = json.loads(well(shell, "ls", "a.zarr", "--json"))
-    assert one["stored_bytes"] == tree_bytes(shell.folder / "a.zarr/recordings/dawn")
+    (one, *_) = json.loads(well(inside, "ls", "a.zarr", "--json"))
+    assert one["stored_bytes"] == tree_bytes(inside.folder / "a.zarr/recordings/dawn")
     assert (one["prepared"], one["metadata"]["audiomoth.battery_v"]) == (False, 4.7)
     assert one["metadata"]["audiomoth.long"] == "x" * 200
 
@@ -121,26 +121,26 @@ def test_ls(shell: Shell) -> None:
     ],
 )
 @pytest.mark.usefixtures("archive")
-def test_ls_finds(shell: Shell, options: str, expected: str) -> None:
-    assert listed(shell, "a.zarr", *options.split(" " if options else None)) == expected.split()
+def test_ls_finds(inside: Shell, options: str, expected: str) -> None:
+    assert listed(inside, "a.zarr", *options.split(" " if options else None)) == expected.split()
 
 
 @pytest.mark.usefixtures("archive")
-def test_ls_elsewhere(shell: Shell) -> None:
-    assert well(shell, "ls", "a.zarr", "--name", "x").startswith("0 recordings")
-    assert listed(shell, "a.zarr", "--where", "TITLE=of the fen") == ["dawn"]
-    shutil.make_archive(str(shell.folder / "a"), "zip", shell.folder, "a.zarr")
-    assert zipfile.is_zipfile(shell.folder / "a.zip")
-    assert listed(shell, "a.zip", "--where", "visit=2") == ["dawn"]
-    assert json.loads(well(shell, "stats", "a.zip", "--json"))["garbage_bytes"] is None
+def test_ls_elsewhere(inside: Shell) -> None:
+    assert well(inside, "ls", "a.zarr", "--name", "x").startswith("0 recordings")
+    assert listed(inside, "a.zarr", "--where", "TITLE=of the fen") == ["dawn"]
+    shutil.make_archive(str(inside.folder / "a"), "zip", inside.folder, "a.zarr")
+    assert zipfile.is_zipfile(inside.folder / "a.zip")
+    assert listed(inside, "a.zip", "--where", "visit=2") == ["dawn"]
+    assert json.loads(well(inside, "stats", "a.zip", "--json"))["garbage_bytes"] is None
     for wrong in ("--where=plot", "--after=soon", "--before=99"):
-        assert run(shell, "ls", "a.zarr", wrong).code == 2
-    done = run(shell, "ls", "b.zarr")
+        assert run(inside, "ls", "a.zarr", wrong).code == 2
+    done = run(inside, "ls", "b.zarr")
     assert (done.code, "there is no such archive" in done.err) == (1, True)
 
 
-def test_stats(shell: Shell, archive: Path) -> None:
-    found = json.loads(well(shell, "stats", "a.zarr", "--json"))
+def test_stats(inside: Shell, archive: Path) -> None:
+    found = json.loads(well(inside, "stats", "a.zarr", "--json"))
     samples = [PACKETS * 960 + 4488, 50 * 960 + 4488, 300 * 960 + 4488]
     assert found["total_samples"] == sum(samples)
     assert (found["recordings"], found["prepared"], found["broken_off"]) == (3, 0, 1)
@@ -153,36 +153,36 @@ def test_stats(shell: Shell, archive: Path) -> None:
     assert found["mean_bits_per_s"] == pytest.approx(1500 * 8 / (sum(samples) / 48_000))
     assert found["garbage_bytes"] == 0
 
-    well(shell, "prepare", "a.zarr", "dawn")
+    well(inside, "prepare", "a.zarr", "dawn")
     add(archive, "later", start_epoch_ms=1_710_000_000_000)
-    found = json.loads(well(shell, "stats", "a.zarr", "--json"))
+    found = json.loads(well(inside, "stats", "a.zarr", "--json"))
     assert list(found["samples_by_time"]) == ["2023-11", "2024-03"]
     assert (found["prepared"], found["points_bytes"] > 0) == (1, True)
     assert found["garbage_bytes"] > 0
-    text = well(shell, "stats", "a.zarr")
+    text = well(inside, "stats", "a.zarr")
     assert "  prepared       1 of 4\n" in text
     assert "    2023-11  4.2 s  ▇▇▇" in text
 
 
-def test_rm(shell: Shell, archive: Path) -> None:
-    done = run(shell, "rm", "a.zarr", "dawn", "nix")
+def test_rm(inside: Shell, archive: Path) -> None:
+    done = run(inside, "rm", "a.zarr", "dawn", "nix")
     assert (done.code, "no recording 'nix'; nothing was removed" in done.err) == (1, True)
-    assert "dawn: would be removed" in well(shell, "rm", "a.zarr", "dawn", "--dry-run")
-    assert listed(shell, "a.zarr") == ["dawn", "dusk", "night"]
-    assert well(shell, "rm", "a.zarr", "dawn").startswith("dawn: removed, ")
-    told = json.loads(well(shell, "rm", "a.zarr", "dusk", "night", "--json"))
+    assert "dawn: would be removed" in well(inside, "rm", "a.zarr", "dawn", "--dry-run")
+    assert listed(inside, "a.zarr") == ["dawn", "dusk", "night"]
+    assert well(inside, "rm", "a.zarr", "dawn").startswith("dawn: removed, ")
+    told = json.loads(well(inside, "rm", "a.zarr", "dusk", "night", "--json"))
     assert told["removed"] == ["dusk", "night"]
     for path in archive.rglob("*"):
         assert path.is_dir() or b"dawn" not in path.read_bytes()
-    assert well(shell, "gc", "a.zarr") == "a.zarr: 0 B given back\n"
+    assert well(inside, "gc", "a.zarr") == "a.zarr: 0 B given back\n"
 
 
-def at_terminal(shell: Shell, answer: bytes, *arguments: str) -> tuple[int, bytes]:
+def at_terminal(inside: Shell, answer: bytes, *arguments: str) -> tuple[int, bytes]:
     """Run the command where somebody sits and answers."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [PROGRAM, *arguments],
-        cwd=shell.folder,
+        cwd=inside.folder,
         stdin=theirs,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -195,58 +195,58 @@ def at_terminal(shell: Shell, answer: bytes, *arguments: str) -> tuple[int, byte
 
 
 @pytest.mark.usefixtures("archive")
-def test_who_sits_there_is_asked(shell: Shell) -> None:
-    code, out = at_terminal(shell, b"n\n", "archive", "rm", "a.zarr", "dawn")
+def test_who_sits_there_is_asked(inside: Shell) -> None:
+    code, out = at_terminal(inside, b"n\n", "archive", "rm", "a.zarr", "dawn")
     assert (code, b"Remove dawn from a.zarr" in out) == (1, True)
     assert b"nothing was removed" in out
-    assert at_terminal(shell, b"n\n", "archive", "rm", "a.zarr", "dawn", "--json")[0] == 1
+    assert at_terminal(inside, b"n\n", "archive", "rm", "a.zarr", "dawn", "--json")[0] == 1
     expire = ("archive", "expire", "a.zarr", "--max-size", "0")
-    code, out = at_terminal(shell, b"n\n", *expire)
+    code, out = at_terminal(inside, b"n\n", *expire)
     assert (code, b"Remove 3 recordings from a.zarr" in out) == (1, True)
-    assert listed(shell, "a.zarr") == ["dawn", "dusk", "night"]
-    assert at_terminal(shell, b"y\n", "archive", "rm", "a.zarr", "dawn")[0] == 0
-    assert listed(shell, "a.zarr") == ["dusk", "night"]
-    code, out = at_terminal(shell, b"", *expire, "--yes")
+    assert listed(inside, "a.zarr") == ["dawn", "dusk", "night"]
+    assert at_terminal(inside, b"y\n", "archive", "rm", "a.zarr", "dawn")[0] == 0
+    assert listed(inside, "a.zarr") == ["dusk", "night"]
+    code, out = at_terminal(inside, b"", *expire, "--yes")
     assert (code, b"Remove" in out) == (0, False)
-    assert listed(shell, "a.zarr") == []
+    assert listed(inside, "a.zarr") == []
 
 
 @pytest.mark.usefixtures("archive")
-def test_expire(shell: Shell) -> None:
+def test_expire(inside: Shell) -> None:
     line = ("expire", "a.zarr", "--older-than", "4w")
-    first, second, last = well(shell, *line, "--dry-run").splitlines()
+    first, second, last = well(inside, *line, "--dry-run").splitlines()
     assert first.startswith("dawn  began 2023-11-14 22:13:20 UTC  ")
     assert (first.endswith("  too old"), second.split()[0]) == (True, "dusk")
     assert last.startswith("a.zarr: 2 recordings would be removed, ")
-    assert listed(shell, "a.zarr") == ["dawn", "dusk", "night"]
-    told = json.loads(well(shell, *line, "--max-size", "1 GiB", "--json"))
+    assert listed(inside, "a.zarr") == ["dawn", "dusk", "night"]
+    told = json.loads(well(inside, *line, "--max-size", "1 GiB", "--json"))
     assert [one["name"] for one in told["removed"]] == ["dawn", "dusk"]
-    assert "night  added 20" in well(shell, "expire", "a.zarr", "--max-size=0.1kB")
-    assert listed(shell, "a.zarr") == []
-    assert well(shell, *line) == "a.zarr: 0 recordings removed, 0 B; 0 kept, 0 B\n"
+    assert "night  added 20" in well(inside, "expire", "a.zarr", "--max-size=0.1kB")
+    assert listed(inside, "a.zarr") == []
+    assert well(inside, *line) == "a.zarr: 0 recordings removed, 0 B; 0 kept, 0 B\n"
     for wrong in ([], ["--older-than", "3 moons"], ["--max-size", "10 XB"], ["--max-size", "-1"]):
-        assert run(shell, "expire", "a.zarr", *wrong).code == 2
+        assert run(inside, "expire", "a.zarr", *wrong).code == 2
 
 
-def test_a_removal_killed_at_any_moment(shell: Shell) -> None:
-    archive, kept = shell.folder / "a.zarr", shell.folder / "kept.zarr"
+def test_a_removal_killed_at_any_moment(inside: Shell) -> None:
+    archive, kept = inside.folder / "a.zarr", inside.folder / "kept.zarr"
     names = [f"n{n}" for n in range(12)]
     for name in ("always", *names):
         add(archive, name, 10)
     shutil.copytree(archive, kept)
     line = ("archive", "rm", "a.zarr", *names)
     began = time.monotonic()
-    shell.well(*line)
+    inside.well(*line)
     whole_s = time.monotonic() - began
     moments = random.Random(3)
     for _ in range(KILLS):
         shutil.rmtree(archive)
         shutil.copytree(kept, archive)
-        process = shell.start(*line)
+        process = inside.start(*line)
         try:
             process.wait(timeout=moments.uniform(0.5, 1.0) * whole_s)
         except subprocess.TimeoutExpired:
-            shell.end(process, signal.SIGKILL)
+            inside.end(process, signal.SIGKILL)
         opened = open_archive(archive)
         seen = set(opened)
         assert "always" in seen

@@ -12,19 +12,19 @@ from .conftest import PROGRAM, Shell, write_tone
 
 
 @pytest.fixture
-def tone(shell: Shell) -> Path:
-    write_tone(shell.folder / "tone.wav", 2)
-    shell.well("archive", "import", "a.zarr", "tone.wav")
-    return shell.folder
+def tone(inside: Shell) -> Path:
+    write_tone(inside.folder / "tone.wav", 2)
+    inside.well("archive", "import", "a.zarr", "tone.wav")
+    return inside.folder
 
 
-def test_a_picture_is_written(shell: Shell, tone: Path) -> None:
+def test_a_picture_is_written(inside: Shell, tone: Path) -> None:
     one = ("archive", "plot", "a.zarr", "tone")
-    said = shell.well(*one, "--out", "a.png", "--from", "0.5", "--to", "+1")
+    said = inside.well(*one, "--out", "a.png", "--from", "0.5", "--to", "+1")
     assert said == "a.png: 1.0 s\n"
     assert (tone / "a.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     told = json.loads(
-        shell.well(*one, "--out", "b.png", "--width", "400", "--height", "200", "--json")
+        inside.well(*one, "--out", "b.png", "--width", "400", "--height", "200", "--json")
     )
     assert told == {
         "target": "b.png",
@@ -34,32 +34,32 @@ def test_a_picture_is_written(shell: Shell, tone: Path) -> None:
         "decoded_share": 1.0,
     }
     assert (tone / "b.png").read_bytes()[16:24] == (400).to_bytes(4) + (200).to_bytes(4)
-    assert shell.run(*one, "--from", "3").code == 1
-    refused = shell.run(*one, "--out", "c.png", "--width", "9999")
+    assert inside.run(*one, "--from", "3").code == 1
+    refused = inside.run(*one, "--out", "c.png", "--width", "9999")
     assert refused.code == 1
     assert "columns" in refused.err
-    assert "no lossless original" in shell.run(*one, "--lossless").err
+    assert "no lossless original" in inside.run(*one, "--lossless").err
     assert not (tone / "c.png").exists()
 
 
-def test_no_terminal_gets_plain_letters(shell: Shell, tone: Path) -> None:
-    said = shell.well("archive", "plot", "a.zarr", "tone", "--width", "60", "--height", "12")
+def test_no_terminal_gets_plain_letters(inside: Shell, tone: Path) -> None:
+    said = inside.well("archive", "plot", "a.zarr", "tone", "--width", "60", "--height", "12")
     assert len(said.splitlines()) == 12
     assert "\x1b" not in said
     assert said.isascii()
-    told = json.loads(shell.well("archive", "plot", "a.zarr", "tone", "--json"))
+    told = json.loads(inside.well("archive", "plot", "a.zarr", "tone", "--json"))
     assert told["target"] is None
-    only = shell.well("archive", "plot", "a.zarr", "tone", "--waveform", "--height", "9")
+    only = inside.well("archive", "plot", "a.zarr", "tone", "--waveform", "--height", "9")
     assert "kHz" not in only
 
 
 @pytest.mark.parametrize("colour", [True, False])
 def test_a_terminal_gets_colours_unless_they_are_not_wanted(
-    shell: Shell, tone: Path, colour: bool
+    inside: Shell, tone: Path, colour: bool
 ) -> None:
     theirs, ours = pty.openpty()
     environment = {
-        **shell.environment,
+        **inside.environment,
         "TERM": "xterm-256color",
         "COLORTERM": "truecolor",
         "PYTHONIOENCODING": "utf-8",

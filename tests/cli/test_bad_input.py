@@ -18,7 +18,7 @@ NOBODY = "ws://127.0.0.1:1"
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """One folder for all: a command that fails leaves it as it was."""
     folder = tmp_path_factory.mktemp("desk")
-    shell = Shell(folder)
+    shell = Shell(folder, inside=True)
     good = write_tone(folder / "good.wav").read_bytes()
     (folder / "cut.wav").write_bytes(good[:9000])
     (folder / "header.wav").write_bytes(good[:30])
@@ -185,7 +185,8 @@ def test_a_command_refuses(desk: Shell, line: str, got: str, advice: tuple[str, 
         ("archive import a.zarr good.wav cut.wav --name both", "--name"),
         ("archive extract kept.zarr good x.wav --start 1.5", "'1.5'"),
         ("archive extract kept.zarr good x.wav --seconds 1.5", "FROM/TO"),
-        ("archive extract kept.zarr good x.wav --at noon/+1", "noon"),
+        ("archive extract kept.zarr good x.wav --at noon/+1", "expected such as 2026-05-01T"),
+        ("archive ls kept.zarr --after noon", "'noon' is no time; expected such as 2026-05-01"),
         ("archive extract kept.zarr good x.wav --start 5 --seconds 1/2", "--start"),
         ("archive verify kept.zarr --sample 0", "--sample"),
         ("serve --port http", "'http'"),
@@ -202,27 +203,27 @@ def test_what_is_no_command_shows_how_to_call_it(desk: Shell, line: str, named: 
     assert desk.listing() == before
 
 
-def test_of_several_files_the_good_ones_are_kept(shell: Shell) -> None:
-    write_tone(shell.folder / "a.wav", 0.2)
-    (shell.folder / "b.wav").write_text("no audio")
-    done = shell.run("archive", "import", "new.zarr", "b.wav", "none.wav", "a.wav")
+def test_of_several_files_the_good_ones_are_kept(inside: Shell) -> None:
+    write_tone(inside.folder / "a.wav", 0.2)
+    (inside.folder / "b.wav").write_text("no audio")
+    done = inside.run("archive", "import", "new.zarr", "b.wav", "none.wav", "a.wav")
     assert done.code == 1
     none, no_audio, last = done.err.splitlines()
     assert none.startswith("opuscule: none.wav: there is no such file")
     assert no_audio.startswith("opuscule: b.wav is not audio")
     assert last == "opuscule: 2 of 3 files failed, as said above"
-    assert shell.well("archive", "info", "new.zarr") == "a  0.2 s\n"
-    assert sorted(p.name for p in (shell.folder / "new.zarr").iterdir()) == [
+    assert inside.well("archive", "info", "new.zarr") == "a  0.2 s\n"
+    assert sorted(p.name for p in (inside.folder / "new.zarr").iterdir()) == [
         "catalogue.jsonl",
         "recordings",
         "zarr.json",
     ]
 
 
-def test_damage_in_the_middle_leaves_nothing(shell: Shell) -> None:
+def test_damage_in_the_middle_leaves_nothing(inside: Shell) -> None:
     import av
 
-    with av.open(str(shell.folder / "a.flac"), "w") as made:
+    with av.open(str(inside.folder / "a.flac"), "w") as made:
         stream = made.add_stream("flac", rate=48_000, layout="mono")
         for at in range(40):
             frame = av.AudioFrame("s16", "mono", 4800)
@@ -230,12 +231,12 @@ def test_damage_in_the_middle_leaves_nothing(shell: Shell) -> None:
             frame.sample_rate, frame.pts = 48_000, at * 4800
             made.mux(stream.encode(frame))
         made.mux(stream.encode(None))
-    path = shell.folder / "a.flac"
+    path = inside.folder / "a.flac"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    before = shell.listing()
+    before = inside.listing()
     for line in (("encode", "a.flac"), ("archive", "import", "new.zarr", "a.flac")):
-        fails_well(shell, shell.run(*line), "a.flac is damaged", "salvage")
-        assert shell.listing() == before
+        fails_well(inside, inside.run(*line), "a.flac is damaged", "salvage")
+        assert inside.listing() == before
 
 
 @pytest.mark.parametrize(

@@ -41,15 +41,15 @@ def ogg(path: Path, encoder: StreamEncoder, packets: list[Packet]) -> Path:
 
 
 @pytest.fixture
-def fec_with_a_hole(shell: Shell) -> tuple[Path, list[Packet]]:
+def fec_with_a_hole(inside: Shell) -> tuple[Path, list[Packet]]:
     encoder, packets = coded(2.01, EncoderSettings(bitrate=32_000, fec=True, loss_percent=20))
     kept = packets[:20] + packets[23:]
-    return ogg(shell.folder / "a.opus", encoder, kept), kept
+    return ogg(inside.folder / "a.opus", encoder, kept), kept
 
 
-def test_info_for_a_script(shell: Shell, fec_with_a_hole: tuple[Path, list[Packet]]) -> None:
+def test_info_for_a_script(inside: Shell, fec_with_a_hole: tuple[Path, list[Packet]]) -> None:
     _, packets = fec_with_a_hole
-    told = json.loads(shell.well("info", "--json", "a.opus"))
+    told = json.loads(inside.well("info", "--json", "a.opus"))
     assert told["container"] == "ogg opus"
     assert told["packets"] == len(packets)
     assert told["payload_bytes"] == sum(len(packet.data) for packet in packets)
@@ -74,8 +74,8 @@ def test_info_for_a_script(shell: Shell, fec_with_a_hole: tuple[Path, list[Packe
     assert told["stream_format"]["mapping"] == [0]
 
 
-def test_info_for_a_person(shell: Shell, fec_with_a_hole: tuple[Path, list[Packet]]) -> None:
-    shown = shell.well("info", "a.opus", "a.opus")
+def test_info_for_a_person(inside: Shell, fec_with_a_hole: tuple[Path, list[Packet]]) -> None:
+    shown = inside.well("info", "a.opus", "a.opus")
     assert shown.count("a.opus\n") == 2
     assert "(96480 samples at 48 kHz)" in shown
     assert "gap at 0.400 s: 60 ms lost" in shown
@@ -84,7 +84,7 @@ def test_info_for_a_person(shell: Shell, fec_with_a_hole: tuple[Path, list[Packe
     assert "\x1b" not in shown
 
 
-def test_info_draws_the_coding_over_time(shell: Shell) -> None:
+def test_info_draws_the_coding_over_time(inside: Shell) -> None:
     encoder = StreamEncoder(48_000, 1, preset="voice", frame_ms=20)
     noise = random.Random(5).randbytes(2 * 48_000)
     packets = encoder.push(noise)
@@ -92,14 +92,14 @@ def test_info_draws_the_coding_over_time(shell: Shell) -> None:
     packets += encoder.push(noise)
     encoder.update(bandwidth="narrowband", signal="voice", bitrate=10_000)
     packets += encoder.push(noise) + encoder.finish()
-    path = ogg(shell.folder / "a.opus", encoder, packets[:130] + packets[136:])
+    path = ogg(inside.folder / "a.opus", encoder, packets[:130] + packets[136:])
     with path.open("rb") as file:
         (stream,) = list_streams(file)
     picture = Picture(b"GIF89a" * 50, "image/gif")
-    with (shell.folder / "b.opus").open("wb") as file:
+    with (inside.folder / "b.opus").open("wb") as file:
         writer = OggWriter(file, encoder.format, comments=[picture.to_comment()])
         writer.close()
-    shown = shell.well("info", "a.opus").splitlines()
+    shown = inside.well("info", "a.opus").splitlines()
     modes, bandwidths = (
         next(line.split("|")[1] for line in shown if line.startswith(f"  {what} "))
         for what in ("mode", "bandwidth")
@@ -110,14 +110,14 @@ def test_info_draws_the_coding_over_time(shell: Shell) -> None:
     assert bandwidths[44:] == "N" * 4
     assert [i for i, c in enumerate(modes) if c == "·"] == [41, 42, 43]
     assert any(f"serial {stream.serial:#010x}, {stream.pages} pages" in line for line in shown)
-    shown = shell.well("info", "b.opus").splitlines()
+    shown = inside.well("info", "b.opus").splitlines()
     assert "  METADATA_BLOCK_PICTURE=front cover, image/gif, 300 bytes" in shown
 
 
-def test_packets_for_a_script(shell: Shell, fec_with_a_hole: tuple[Path, list[Packet]]) -> None:
+def test_packets_for_a_script(inside: Shell, fec_with_a_hole: tuple[Path, list[Packet]]) -> None:
     _, packets = fec_with_a_hole
     lines: list[dict[str, Any]] = [
-        json.loads(line) for line in shell.well("packets", "--json", "a.opus").splitlines()
+        json.loads(line) for line in inside.well("packets", "--json", "a.opus").splitlines()
     ]
     assert [line["type"] for line in lines].index("gap") == 20
     found = [line for line in lines if line["type"] == "packet"]
@@ -128,9 +128,9 @@ def test_packets_for_a_script(shell: Shell, fec_with_a_hole: tuple[Path, list[Pa
     assert any(line["fec"] for line in found)
 
 
-def test_packets_for_a_person(shell: Shell, fec_with_a_hole: tuple[Path, list[Packet]]) -> None:
+def test_packets_for_a_person(inside: Shell, fec_with_a_hole: tuple[Path, list[Packet]]) -> None:
     _, packets = fec_with_a_hole
-    title, *rows = shell.well("packets", "a.opus").splitlines()
+    title, *rows = inside.well("packets", "a.opus").splitlines()
     assert title.split()[:3] == ["number", "time", "lasts"]
     assert len(rows) == len(packets) + 1
     assert rows[20].split() == ["gap", "0.4000", "s", "60", "lost"]
@@ -159,18 +159,18 @@ def test_silence_is_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.row("Z1")
-def test_a_raw_stream(shell: Shell) -> None:
+def test_a_raw_stream(inside: Shell) -> None:
     _, packets = coded(0.5, EncoderSettings())
-    with (shell.folder / "a.raw").open("wb") as file:
+    with (inside.folder / "a.raw").open("wb") as file:
         writer = RawWriter(file, "u16be")
         for packet in packets:
             writer.write(packet.data)
         file.write(b"\1\2")
-    told = json.loads(shell.well("info", "--json", "--raw", "u16be", "a.raw"))
+    told = json.loads(inside.well("info", "--json", "--raw", "u16be", "a.raw"))
     assert (told["packets"], told["container"]) == (len(packets), "raw u16be")
     assert "begins at byte" in told["problem"]
     assert told["truncated"]
-    done = shell.run("packets", "--raw", "u16be", "a.raw")
+    done = inside.run("packets", "--raw", "u16be", "a.raw")
     assert done.code == 1, "the list ends with an error"
     assert len(done.out.splitlines()) == len(packets) + 1
 
@@ -209,9 +209,9 @@ def chained(path: Path) -> list[tuple[StreamEncoder, list[Packet]]]:
     return links
 
 
-def test_the_links_of_a_chain(shell: Shell) -> None:
-    links = chained(shell.folder / "a.opus")
-    told = json.loads(shell.well("info", "--json", "a.opus"))
+def test_the_links_of_a_chain(inside: Shell) -> None:
+    links = chained(inside.folder / "a.opus")
+    told = json.loads(inside.well("info", "--json", "a.opus"))
     assert (told["link_count"], told["problem"]) == (3, None)
     found = told["links"]
     assert [link["serial"] for link in found] == [7, 8, 9]
@@ -226,25 +226,25 @@ def test_the_links_of_a_chain(shell: Shell) -> None:
     (gap,) = told["gaps"]
     assert gap["start_samples"] == found[1]["start_samples"] + 10 * 960
 
-    shown = shell.well("info", "a.opus")
+    shown = inside.well("info", "a.opus")
     assert shown.count("serial number") == 3
     assert "1 channel, 16000 Hz, serial number 8, 40 ms missing\n    N=1\n" in shown
 
-    lines = [json.loads(line) for line in shell.well("packets", "--json", "a.opus").splitlines()]
+    lines = [json.loads(line) for line in inside.well("packets", "--json", "a.opus").splitlines()]
     listed = [sum(x["link"] == n and x["type"] == "packet" for x in lines) for n in (1, 2, 3)]
     assert listed == [link["packets"] for link in found]
-    assert "\nlink 2\n        0     0.0000 s" in shell.well("packets", "a.opus")
+    assert "\nlink 2\n        0     0.0000 s" in inside.well("packets", "a.opus")
 
 
-def test_opusinfo_counts_the_same_links(shell: Shell) -> None:
+def test_opusinfo_counts_the_same_links(inside: Shell) -> None:
     program = shutil.which("opusinfo")
     if program is None:
         pytest.skip("opusinfo is not installed")
-    chained(shell.folder / "a.opus")
+    chained(inside.folder / "a.opus")
     said = subprocess.run(
-        [program, shell.folder / "a.opus"], capture_output=True, check=False, text=True
+        [program, inside.folder / "a.opus"], capture_output=True, check=False, text=True
     ).stdout
-    assert said.count("New logical stream") == inspect_file(shell.folder / "a.opus").link_count
+    assert said.count("New logical stream") == inspect_file(inside.folder / "a.opus").link_count
 
 
 def test_packets_of_several_streams(tmp_path: Path) -> None:
@@ -254,14 +254,14 @@ def test_packets_of_several_streams(tmp_path: Path) -> None:
     assert (report.channels, report.packets, report.invalid_packets) == (6, len(packets), 0)
 
 
-def test_a_packet_that_decoders_refuse(shell: Shell) -> None:
+def test_a_packet_that_decoders_refuse(inside: Shell) -> None:
     encoder, packets = coded(0.5, EncoderSettings())
     # Two equal frames, and bytes that cannot be halved: it breaks R3 and yet tells its time.
     packets[5] = Packet(5, packets[5].time_samples, 960, bytes([8 << 3 | 1, 1, 2, 3]))
-    path = shell.folder / "a.opus"
+    path = inside.folder / "a.opus"
     ogg(path, encoder, packets)
     assert inspect_file(path).invalid_packets == 1
-    assert "INVALID" in shell.well("info", "a.opus")
-    lines = [json.loads(line) for line in shell.well("packets", "--json", "a.opus").splitlines()]
+    assert "INVALID" in inside.well("info", "a.opus")
+    lines = [json.loads(line) for line in inside.well("packets", "--json", "a.opus").splitlines()]
     assert [bool(line["fault"]) for line in lines].index(True) == 5
     assert "R3" in lines[5]["fault"]

@@ -4,9 +4,11 @@ import json
 import signal
 import socket
 import subprocess
+import sys
 import time
 import wave
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +60,41 @@ def test_work_on_files(shell: Shell, line: str, sign: str) -> None:
     check_stopped(shell.end(process, signal.SIGINT))
     assert shell.listing() == before
     assert (shell.folder / "old.opus").read_bytes() == b"as it was"
+
+
+@pytest.mark.parametrize(
+    ("line", "sign"),
+    [
+        ("encode long.wav", "*.part"),
+        ("archive import old.zarr long.wav", "old.zarr/.incoming/long.*/payload"),
+    ],
+)
+def test_pressed_again_and_again(shell: Shell, line: str, sign: str) -> None:
+    write_tone(shell.folder / "long.wav", 600)
+    write_tone(shell.folder / "short.wav", 0.1)
+    shell.well("archive", "import", "old.zarr", "short.wav")
+    before = shell.listing()
+    process = shell.start(*line.split(" "))
+    wait_for(lambda: any(True for _ in shell.folder.glob(sign)), process)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.002)
+    check_stopped(shell.end(process))
+    assert shell.listing() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what a process has loaded")
+def test_while_it_loads(shell: Shell) -> None:
+    codes = []
+    for _ in range(6):
+        process = shell.start("info", "none.opus")
+        loaded = Path(f"/proc/{process.pid}/maps")
+        # Far more is loaded after msgspec.
+        wait_for(lambda maps=loaded: "msgspec" in maps.read_text(), process)  # type: ignore[misc]
+        done = shell.end(process, signal.SIGINT)
+        assert "Traceback" not in done.err
+        codes.append(done.code)
+    assert 130 in codes
 
 
 def journal_bytes(shell: Shell) -> int:

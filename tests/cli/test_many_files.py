@@ -17,24 +17,24 @@ def frames(path: Path) -> int:
         return sum(frame.samples for frame in container.decode(audio=0))
 
 
-def test_each_is_written_beside_itself(shell: Shell) -> None:
-    (shell.folder / "in").mkdir()
-    write_tone(shell.folder / "in" / "a.wav", 0.5)
-    write_tone(shell.folder / "b.wav", 0.25)
-    said = shell.well("encode", "in/a.wav", "b.wav")
+def test_each_is_written_beside_itself(inside: Shell) -> None:
+    (inside.folder / "in").mkdir()
+    write_tone(inside.folder / "in" / "a.wav", 0.5)
+    write_tone(inside.folder / "b.wav", 0.25)
+    said = inside.well("encode", "in/a.wav", "b.wav")
     assert [line.partition(":")[0] for line in said.splitlines()] == ["in/a.opus", "b.opus"]
-    shell.well("decode", "in/a.opus", "b.opus", "--format", "flac")
-    assert frames(shell.folder / "in" / "a.flac") == 24_000
-    assert frames(shell.folder / "b.flac") == 12_000
+    inside.well("decode", "in/a.opus", "b.opus", "--format", "flac")
+    assert frames(inside.folder / "in" / "a.flac") == 24_000
+    assert frames(inside.folder / "b.flac") == 12_000
 
 
-def test_into_a_folder_and_one_that_fails_stops_no_other(shell: Shell) -> None:
-    write_tone(shell.folder / "a.wav", 0.5)
-    (shell.folder / "b.wav").write_text("no audio")
-    write_tone(shell.folder / "d.wav", 0.25)
-    (shell.folder / "out").mkdir()
+def test_into_a_folder_and_one_that_fails_stops_no_other(inside: Shell) -> None:
+    write_tone(inside.folder / "a.wav", 0.5)
+    (inside.folder / "b.wav").write_text("no audio")
+    write_tone(inside.folder / "d.wav", 0.25)
+    (inside.folder / "out").mkdir()
     names = ("a.wav", "b.wav", "none.wav", "d.wav")
-    done = shell.run("encode", *names, "-o", "out", "--format", "webm")
+    done = inside.run("encode", *names, "-o", "out", "--format", "webm")
     assert done.code == 1
     assert [line.partition(":")[0] for line in done.out.splitlines()] == [
         "out/a.webm",
@@ -43,8 +43,8 @@ def test_into_a_folder_and_one_that_fails_stops_no_other(shell: Shell) -> None:
     *failed, last = done.err.splitlines()
     assert [line.split(" ")[1].rstrip(":") for line in failed] == ["b.wav", "none.wav"]
     assert last == "opuscule: 2 of 4 files failed, as said above"
-    assert sorted(p.name for p in (shell.folder / "out").iterdir()) == ["a.webm", "d.webm"]
-    done = shell.run("decode", "out/a.webm", "b.wav", "out/d.webm", "-o", "out/", "--json")
+    assert sorted(p.name for p in (inside.folder / "out").iterdir()) == ["a.webm", "d.webm"]
+    done = inside.run("decode", "out/a.webm", "b.wav", "out/d.webm", "-o", "out/", "--json")
     assert done.code == 1
     reports = json.loads(done.out)
     assert [r["source"] for r in reports] == ["out/a.webm", "b.wav", "out/d.webm"]
@@ -82,29 +82,29 @@ def test_into_a_folder_and_one_that_fails_stops_no_other(shell: Shell) -> None:
     ],
 )
 def test_what_is_refused_before_anything_is_written(
-    shell: Shell, line: str, words: tuple[str, ...]
+    inside: Shell, line: str, words: tuple[str, ...]
 ) -> None:
-    write_tone(shell.folder / "a.wav", 0.1)
+    write_tone(inside.folder / "a.wav", 0.1)
     for name in ("a.flac", "c.wav", "a.opus", "b.opus"):
-        (shell.folder / name).write_bytes(b"something")
-    before = shell.listing()
-    fails_well(shell, shell.run(*line.split(" ")), *words)
-    assert shell.listing() == before
-    assert (shell.folder / "b.opus").read_bytes() == b"something"
+        (inside.folder / name).write_bytes(b"something")
+    before = inside.listing()
+    fails_well(inside, inside.run(*line.split(" ")), *words)
+    assert inside.listing() == before
+    assert (inside.folder / "b.opus").read_bytes() == b"something"
 
 
 @pytest.mark.parametrize("ending", ["opus", "ogg", "webm", "mka", "mkv", "mp4", "m4a"])
-def test_every_container_keeps_the_exact_length(shell: Shell, ending: str) -> None:
-    write_tone(shell.folder / "a.wav", 1.2345, channels=2)
-    shell.well("encode", "a.wav", f"b.{ending}", "--frame-ms", "60")
-    told = json.loads(shell.well("decode", f"b.{ending}", "b.wav", "--rate", "16000", "--json"))
+def test_every_container_keeps_the_exact_length(inside: Shell, ending: str) -> None:
+    write_tone(inside.folder / "a.wav", 1.2345, channels=2)
+    inside.well("encode", "a.wav", f"b.{ending}", "--frame-ms", "60")
+    told = json.loads(inside.well("decode", f"b.{ending}", "b.wav", "--rate", "16000", "--json"))
     assert (told["samples"], told["concealed_samples"]) == (round(1.2345 * 16_000), 0)
-    rate, channels, samples = read_wav(shell.folder / "b.wav")
+    rate, channels, samples = read_wav(inside.folder / "b.wav")
     assert (rate, channels) == (16_000, 2)
     assert loudness(samples[3200:-3200]) == pytest.approx(5657, rel=0.25)
 
 
-def test_every_control_reaches_the_encoder(shell: Shell) -> None:
+def test_every_control_reaches_the_encoder(inside: Shell) -> None:
     sentence = str(files("opuscule") / "data" / "sentence.opus")  # FEC is for speech alone
     options = (
         *("--preset", "music", "--bitrate", "32000", "--application", "voip", "--signal", "voice"),
@@ -112,16 +112,16 @@ def test_every_control_reaches_the_encoder(shell: Shell) -> None:
         *("--bandwidth", "mediumband", "--max-bandwidth", "wideband", "--force-channels", "1"),
         *("--no-phase-inversion", "--prediction", "--lsb-depth", "16", "--frame-ms", "40"),
     )
-    shell.well("encode", sentence, "a.opus", *options)
-    told = json.loads(shell.well("info", "--json", "a.opus"))
+    inside.well("encode", sentence, "a.opus", *options)
+    told = json.loads(inside.well("info", "--json", "a.opus"))
     coded = told["coded_samples"][0]
     assert coded["samples"] > 0.9 * told["duration_samples"], told["coded_samples"]
     assert (coded["mode"], coded["bandwidth"]) == ("silk", "mediumband")
     assert (coded["channels"], coded["frame_samples"]) == (1, 1920)
     assert told["packet_bytes"] == [160, 160], "constant bit rate: 32 kb/s in 40 ms"
     assert told["fec_packets"] > told["packets"] // 2
-    shell.well("encode", sentence, "deep.opus", "--preset", "deep")
-    told = json.loads(shell.well("info", "--json", "deep.opus"))
+    inside.well("encode", sentence, "deep.opus", "--preset", "deep")
+    told = json.loads(inside.well("info", "--json", "deep.opus"))
     assert told["packet_durations"] == {"2880": told["packets"]}, "the preset's own 60 ms"
     assert told["dred_packets"] > 0
     assert told["dred_samples"] >= told["dred_longest_samples"] > 0

@@ -28,12 +28,12 @@ def write_trace(path: Path, lost: range = range(0), late_ms: float = 0.0, rows: 
     return path
 
 
-def test_clocks_that_part_are_named(shell: Shell) -> None:
+def test_clocks_that_part_are_named(inside: Shell) -> None:
     lines = ["send_ms,arrival_ms", *(f"{20 * n},{20.006 * n:.3f}" for n in range(6000))]
-    (shell.folder / "trace.csv").write_text("\n".join(lines))
-    told = json.loads(shell.well("measure", "playout", "trace.csv", *QUICK, "--json"))
+    (inside.folder / "trace.csv").write_text("\n".join(lines))
+    told = json.loads(inside.well("measure", "playout", "trace.csv", *QUICK, "--json"))
     assert told["drift_ppm"] == pytest.approx(-300, abs=30)
-    shown = shell.well("measure", "playout", "trace.csv", *QUICK)
+    shown = inside.well("measure", "playout", "trace.csv", *QUICK)
     assert f"the sender's is {-told['drift_ppm']:.0f} ppm slower" in shown
 
 
@@ -45,12 +45,12 @@ def test_what_is_not_said_is_as_in_playout() -> None:
 
 
 @pytest.fixture
-def lossy(shell: Shell) -> Path:
-    return write_trace(shell.folder / "trace.csv", range(100, 110))
+def lossy(inside: Shell) -> Path:
+    return write_trace(inside.folder / "trace.csv", range(100, 110))
 
 
-def test_a_person_reads_what_hurt(shell: Shell, lossy: Path) -> None:
-    shown = shell.well("measure", "playout", "trace.csv", *QUICK)
+def test_a_person_reads_what_hurt(inside: Shell, lossy: Path) -> None:
+    shown = inside.well("measure", "playout", "trace.csv", *QUICK)
     lines = shown.splitlines()
     assert lines[0].startswith("trace.csv, the built-in sentence: 5.0 s, 250 packets of 20 ms at 2")
     assert lines[0].endswith("played adaptive, at least 30 ms")
@@ -62,9 +62,9 @@ def test_a_person_reads_what_hurt(shell: Shell, lossy: Path) -> None:
     assert "not heard, but made up or left out" in shown.partition("What hurt most")[2]
 
 
-def test_webrtcs_statistics_have_units(shell: Shell, lossy: Path) -> None:
-    shown = shell.well("measure", "playout", "trace.csv", *QUICK)
-    told = json.loads(shell.well("measure", "playout", "trace.csv", *QUICK, "--json"))["webrtc"]
+def test_webrtcs_statistics_have_units(inside: Shell, lossy: Path) -> None:
+    shown = inside.well("measure", "playout", "trace.csv", *QUICK)
+    told = json.loads(inside.well("measure", "playout", "trace.csv", *QUICK, "--json"))["webrtc"]
     lines = dict(line.split(None, 1) for line in shown.splitlines() if line.count(" ") > 2)
     concealed, emitted = told["concealedSamples"], told["jitterBufferEmittedCount"]
     assert lines["concealedSamples"] == f"{concealed} samples, {concealed / 48_000:.2f} s"
@@ -74,34 +74,34 @@ def test_webrtcs_statistics_have_units(shell: Shell, lossy: Path) -> None:
     assert lines["packetsLost"] == "10 packets"
 
 
-def test_a_script_gets_the_same(shell: Shell, lossy: Path) -> None:
-    told = json.loads(shell.well("measure", "playout", "trace.csv", *QUICK, "--json"))
+def test_a_script_gets_the_same(inside: Shell, lossy: Path) -> None:
+    told = json.loads(inside.well("measure", "playout", "trace.csv", *QUICK, "--json"))
     assert told["trace"] == "trace.csv"
     assert told["network"]["lost"] == 10
     assert told["speech"]["lost_ms"] > 100
     assert told["quality"] is None
-    assert told["hurt"][0] in shell.well("measure", "playout", "trace.csv", *QUICK)
+    assert told["hurt"][0] in inside.well("measure", "playout", "trace.csv", *QUICK)
 
 
-def test_what_is_written(shell: Shell, lossy: Path) -> None:
+def test_what_is_written(inside: Shell, lossy: Path) -> None:
     pytest.importorskip("matplotlib")
-    write_tone(shell.folder / "a.wav", 4, rate=48_000, channels=2)
+    write_tone(inside.folder / "a.wav", 4, rate=48_000, channels=2)
     files = ("--out", "heard.wav", "--log", "log.csv", "--plot", "what.png")
-    shown = shell.well("measure", "playout", "trace.csv", "a.wav", *files, *QUICK)
+    shown = inside.well("measure", "playout", "trace.csv", "a.wav", *files, *QUICK)
     assert "the audio ends after 4.0 s" in shown
-    with wave.open(str(shell.folder / "heard.wav"), "rb") as file:
+    with wave.open(str(inside.folder / "heard.wav"), "rb") as file:
         assert (file.getframerate(), file.getnchannels()) == (48_000, 2)
         samples = file.getnframes()
-    with (shell.folder / "log.csv").open(newline="") as text:
+    with (inside.folder / "log.csv").open(newline="") as text:
         assert sum(int(row["samples"]) for row in csv.DictReader(text)) == samples - 240
-    assert (shell.folder / "what.png").read_bytes().startswith(b"\x89PNG")
+    assert (inside.folder / "what.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_options_of_the_encoder_and_the_playout(shell: Shell, lossy: Path) -> None:
-    fec = json.loads(shell.well("measure", "playout", "trace.csv", *QUICK, "--json"))
+def test_options_of_the_encoder_and_the_playout(inside: Shell, lossy: Path) -> None:
+    fec = json.loads(inside.well("measure", "playout", "trace.csv", *QUICK, "--json"))
     options = ("--dred", "800", "--loss-percent", "20", "--frame-ms", "40", "--bitrate", "40000")
     deep = json.loads(
-        shell.well(
+        inside.well(
             "measure",
             "playout",
             "trace.csv",
@@ -118,18 +118,18 @@ def test_options_of_the_encoder_and_the_playout(shell: Shell, lossy: Path) -> No
     assert deep["speech"]["unheard_share"] < 0.2 * fec["speech"]["unheard_share"]
     assert deep["delay"]["mean_ms"] > 290
     fixed = json.loads(
-        shell.well(
+        inside.well(
             "measure", "playout", "trace.csv", *QUICK, "--json", "--mode", "fixed", "--fec", "off"
         )
     )
     assert "fec" not in fixed["shares"]
 
 
-def test_a_capture_is_played_by_itself(shell: Shell) -> None:
+def test_a_capture_is_played_by_itself(inside: Shell) -> None:
     sound = sentence()
     encoder = StreamEncoder(sound.rate, sound.channels, preset="voice")
     packets = [*encoder.push(sound.pcm), *encoder.finish()]
-    with (shell.folder / "call.pcap").open("wb") as file:
+    with (inside.folder / "call.pcap").open("wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101))
         for p in (*packets[:60], *packets[66:]):
             rtp = struct.pack(">BBHII", 128, 111, p.sequence, p.time_samples, 0x1234ABCD) + p.data
@@ -137,19 +137,19 @@ def test_a_capture_is_played_by_itself(shell: Shell) -> None:
             ip = struct.pack(">BBHIBBH8x", 0x45, 0, 20 + len(udp), 0, 64, 17, 0) + udp
             seconds, ms = divmod(p.time_samples // 48, 1000)
             file.write(struct.pack("<IIII", 5 + seconds, ms * 1000, len(ip), len(ip)) + ip)
-    shown = shell.well("measure", "playout", "call.pcap", *QUICK)
+    shown = inside.well("measure", "playout", "call.pcap", *QUICK)
     assert shown.startswith(f"call.pcap, the packets in it: 5.7 s, {len(packets)} packets of 20 ms")
     assert f"6 of {len(packets)} packets" in shown
-    done = shell.run("measure", "playout", "call.pcap", "--bitrate", "9000", "--fec", "on")
+    done = inside.run("measure", "playout", "call.pcap", "--bitrate", "9000", "--fec", "on")
     assert done.code == 1
     assert "call.pcap has packets of its own; leave out --bitrate, --fec" in done.err
-    done = shell.run("measure", "playout", "call.pcap", *QUICK, "--ssrc", "7")
+    done = inside.run("measure", "playout", "call.pcap", *QUICK, "--ssrc", "7")
     assert done.code == 1
     assert "there is no such stream; there are SSRC 0x1234abcd" in done.err
 
 
-def test_the_quality_is_judged_where_a_judge_is(shell: Shell, lossy: Path) -> None:
-    shown = shell.well("measure", "playout", "trace.csv")
+def test_the_quality_is_judged_where_a_judge_is(inside: Shell, lossy: Path) -> None:
+    shown = inside.well("measure", "playout", "trace.csv")
     try:
         import pesq  # noqa: F401 - only whether it is there
     except ImportError:
@@ -182,10 +182,10 @@ def test_the_quality_is_judged_where_a_judge_is(shell: Shell, lossy: Path) -> No
     ],
 )
 def test_what_is_wrong_is_one_line(
-    shell: Shell, lossy: Path, arguments: tuple[str, ...], message: str
+    inside: Shell, lossy: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    (shell.folder / "empty.csv").write_text("")
-    done = shell.run("measure", "playout", *arguments)
+    (inside.folder / "empty.csv").write_text("")
+    done = inside.run("measure", "playout", *arguments)
     assert (done.code, done.out) == (1, "") or done.code == 2, done
     assert message in done.err
     assert "Traceback" not in done.err

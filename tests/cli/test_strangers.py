@@ -76,16 +76,16 @@ def upgrade_and_hang_up(connection: socket.socket) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_talk_meets_no_server(
-    shell: Shell, peer: Peer, treat: Callable[[socket.socket], None], why: str
+    inside: Shell, peer: Peer, treat: Callable[[socket.socket], None], why: str
 ) -> None:
     url = peer(treat)
-    done = shell.run("talk", "--url", url, "--source", "tone:440:1s", "--sink", "answer.wav")
+    done = inside.run("talk", "--url", url, "--source", "tone:440:1s", "--sink", "answer.wav")
     assert done.code == 1
     assert done.out == ""
     assert done.err.startswith(f"opuscule: what answers at {url}")
     assert why in done.err
     assert done.err.count("\n") == 1
-    assert shell.listing() == {}
+    assert inside.listing() == {}
 
 
 def call(url: str, *pieces: bytes) -> bytes:

@@ -4,9 +4,10 @@ Every error that is not a defect is one line on stderr and an exit code of 1; wh
 its traceback. Commands import what they need when they run, so that ``--help`` is quick.
 """
 
+import contextlib
 import logging
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
@@ -28,9 +29,10 @@ from opuscule.cli import (
 )
 from opuscule.cli.archive import app as archive
 from opuscule.cli.output import complain, in_words
+from opuscule.cli.stopping import stopped, takes_time_to_stop
 from opuscule.errors import OpusculeError
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
 
 class _Commands(TyperGroup):
@@ -42,19 +44,18 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         # A stranger's garbage is one line of ours; picows would log how it failed to parse it.
         logging.getLogger("picows").setLevel(logging.CRITICAL)
+        # What waits in an event loop is stopped by the loop.
+        waits = ctx.invoked_subcommand in ("talk", "demo", "serve")
         try:
-            return super().invoke(ctx)
+            with contextlib.nullcontext() if waits else takes_time_to_stop():
+                return super().invoke(ctx)
         except BrokenPipeError:
             raise  # who reads the output has had enough, which typer knows how to take
         except (OpusculeError, OSError) as error:
-            _fail(in_words(error), 1)
+            complain(in_words(error))
+            sys.exit(1)
         except KeyboardInterrupt:
-            _fail("stopped", 130)
-
-
-def _fail(text: str, code: int) -> NoReturn:
-    complain(text)
-    sys.exit(code)
+            stopped()
 
 
 app = typer.Typer(
@@ -80,8 +81,3 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(measure.app, name="measure")
 app.command()(devices.devices)
 app.command()(doctor.doctor)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

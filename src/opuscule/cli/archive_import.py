@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["import_"]
 
 
+_NEW_ONLY = ("bitrate", "rate", "salvage", "attribute", "zone", "channel", "ultrasonic")
+"""Options that say how a new recording is made, and change nothing of one that is there."""
+
+
 def import_(
+    context: typer.Context,
     archive: Annotated[
         Path, typer.Argument(help="The archive, a folder such as archive.zarr.", readable=False)
     ],
@@ -94,15 +99,21 @@ def import_(
     report = TreeReport()
     last: BulkProgress | None = None
     many = len(sources) > 1 or sources[0].is_dir()
+    unheard = False
 
     def tell(outcome: "FileOutcome") -> None:
+        nonlocal unheard
         report.count(outcome)
-        if json:
+        if json or unheard:
             outcomes.append(outcome)
         elif outcome.status == "failed":
             complain(outcome.error or "")
         elif line := _line(outcome):
-            typer.echo(line)
+            try:
+                typer.echo(line)
+            except BrokenPipeError:
+                unheard = True  # what is finished after this is counted still
+                raise
 
     try:
         with progress_line("importing", json) as show:
@@ -131,25 +142,41 @@ def import_(
                 ultrasonic=ultrasonic,
                 time_expansion=time_expansion,
             )
-    except KeyboardInterrupt:
+        if set(report.counts) <= {"passed_over"}:
+            folders = ", ".join(map(str, sources))
+            raise FormatError(f"{folders}: there is no audio in it; name other folders, or files")
+        if json:
+            emit(outcomes if many else outcomes[0])
+            for outcome in report.failures:
+                complain(outcome.error or "")
+        elif many:
+            rate_text = f", {last.times_real_time:.0f} × real time" if last else ""
+            typer.echo(f"{_sum(report)}: {clock_time(report.total_samples / 48_000)}{rate_text}")
+        there = report.counts["already"] + report.counts["duplicate"]
+        if there and not json and (given := _given(context)):
+            typer.echo(f"what was there already stays as it is: {given} is for what is new")
+    except BrokenPipeError:
+        complain(f"nobody reads the output; {_sum(report)}; the same command goes on from here")
+        raise
+    except (KeyboardInterrupt, OSError):  # a full disk, say
         if many and report.counts:
             complain(f"{_sum(report)}; the same command goes on from here")
         raise
-    if set(report.counts) <= {"passed_over"}:
-        folders = ", ".join(map(str, sources))
-        raise FormatError(f"{folders}: there is no audio in it; name other folders, or files")
-    if json:
-        emit(outcomes if many else outcomes[0])
-        for outcome in report.failures:
-            complain(outcome.error or "")
-    elif many:
-        rate_text = f", {last.times_real_time:.0f} × real time" if last else ""
-        typer.echo(f"{_sum(report)}: {clock_time(report.total_samples / 48_000)}{rate_text}")
     if report.failures:
         if many:
             total = sum(report.counts.values())
             complain(f"{len(report.failures)} of {total} files failed, as said above")
         raise typer.Exit(1)
+
+
+def _given(context: typer.Context) -> str:
+    """Which options were given that are for new recordings only."""
+    sources = {option: context.get_parameter_source(option) for option in _NEW_ONLY}
+    return ", ".join(
+        f"--{option}"
+        for option, source in sources.items()
+        if source and source.name == "COMMANDLINE"
+    )
 
 
 def _channels(given: str) -> list[int]:

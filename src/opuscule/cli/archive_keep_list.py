@@ -175,6 +175,9 @@ def _epoch_ms(text: str, option: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r}: {error}", param_hint=option) from error
+        raise typer.BadParameter(
+            f"{text!r} is no time; expected such as 2026-05-01 or 2026-05-01T04:30:00+02:00",
+            param_hint=option,
+        ) from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)

@@ -259,7 +259,10 @@ def _moments(text: str) -> tuple[datetime, datetime]:
             return begin, begin + timedelta(seconds=float(exact_seconds(last[1:])))
         return begin, datetime.fromisoformat(last)
     except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(f"{text!r}: {error}", param_hint="--at") from error
+        raise typer.BadParameter(
+            f"{text!r} is no FROM/TO or FROM/+SECONDS; expected such as 2026-05-01T04:30:00Z/+10",
+            param_hint="--at",
+        ) from error
 
 
 def _two(text: str, option: str) -> tuple[str, str]:

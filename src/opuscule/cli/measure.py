@@ -69,11 +69,12 @@ def playout(
     ] = None,
     loss: Annotated[
         int | None,
-        typer.Option("--loss", "--loss-percent", help="Loss that the encoder is ready for, in %."),
+        typer.Option(help="Loss that the encoder is ready for, in %."),
     ] = None,
-    dred_ms: Annotated[
-        int | None, typer.Option("--dred-ms", "--dred", help="Deep redundancy, 0 to 1040 ms.")
-    ] = None,
+    dred_ms: Annotated[int | None, typer.Option(help="Deep redundancy, 0 to 1040 ms.")] = None,
+    # What they were called before they had the names of 'opuscule encode'.
+    loss_percent: Annotated[int | None, typer.Option("--loss-percent", hidden=True)] = None,
+    dred: Annotated[int | None, typer.Option("--dred", hidden=True)] = None,
     ssrc: Annotated[
         str | None, typer.Option(help="Which of several RTP streams, such as 0x1234abcd.")
     ] = None,
@@ -118,8 +119,8 @@ def playout(
         "bitrate": bitrate,
         "frame_ms": frame_ms,
         "fec": _fec(fec),
-        "loss_percent": loss,
-        "dred_ms": dred_ms,
+        "loss_percent": loss_percent if loss is None else loss,
+        "dred_ms": dred if dred_ms is None else dred_ms,
     }
     call, is_capture = _call(trace, audio, preset, changes, _ssrc(ssrc), payload_type)
     reference = read_reference(audio, call.format.channels) if is_capture and audio else None

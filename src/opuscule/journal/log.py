@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from opuscule.errors import InvalidArgumentError, JournalError
+from opuscule.files import why
 from opuscule.journal.records import (
     Begin,
     End,
@@ -78,7 +79,7 @@ class Journal:
             self._directory_lock.release()
             if isinstance(error, JournalError):
                 raise
-            raise JournalError(f"{self._directory}: cannot be read: {error}") from error
+            raise JournalError(f"{self._directory}: cannot be read: {why(error)}") from error
 
     @property
     def pending_bytes(self) -> int:
@@ -188,8 +189,8 @@ class Journal:
                     self._batch = batch.then(self._batch)
                     self._in_flight_bytes = 0
                 raise JournalError(
-                    f"{self._directory}: {error}; {len(batch.data)} bytes are not durable and are "
-                    "kept: make room and flush again"
+                    f"{self._directory}: {why(error)}; {len(batch.data)} bytes are not durable and "
+                    "are kept: make room and flush again"
                 ) from error
             with self._lock:
                 self._in_flight_bytes = 0
@@ -242,7 +243,7 @@ class Journal:
                         if isinstance(record, JournalPacket):
                             yield record
             except OSError as error:
-                raise JournalError(f"{path}: {error}") from error
+                raise JournalError(f"{path}: {why(error)}") from error
             if reader.damage is not None or reader.good_bytes < size:
                 reason = reader.damage.reason if reader.damage else "it has become shorter"
                 raise JournalError(

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from opuscule.errors import JournalError
+from opuscule.files import why
 from opuscule.journal.records import (
     FRAME,
     HEADER,
@@ -256,7 +257,9 @@ class DirectoryLock:
             directory.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise JournalError(f"{directory}: cannot be used for a journal: {error}") from error
+            raise JournalError(
+                f"{directory}: cannot be used for a journal: {why(error)}"
+            ) from error
         try:
             if sys.platform != "win32":
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,7 +10,7 @@ from opuscule.archive.importing.manifest import FileOutcome, Status
 from opuscule.archive.storage.info import RecordingInfo
 from opuscule.containers.detect import FileFormat, detect_file
 from opuscule.errors import OpusculeError
-from opuscule.files import check_input
+from opuscule.files import check_input, why
 
 __all__ = ["FoundFile", "find_files", "is_passed_over"]
 
@@ -66,10 +66,9 @@ class FoundFile:
         kind = type(error).__name__
         said = str(error)
         if not isinstance(error, OpusculeError):
-            # str() of a plain OSError begins with "[Errno 2]", which tells a person nothing.
             said = f"{kind}: {error}"
             if isinstance(error, OSError):
-                said = f"{error.filename}: {error.strerror}" if error.strerror else str(error)
+                said = f"{error.filename}: {why(error)}" if error.strerror else str(error)
         return self.outcome("failed", error=said, kind=kind)
 
 

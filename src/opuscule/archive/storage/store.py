@@ -70,10 +70,13 @@ def ensure_archive(path: str | os.PathLike[str]) -> Path:
         OSError: it cannot be made there.
     """
     root = Path(path)
+    # Looked at first: an archive that somebody else makes at this moment comes whole, with its
+    # zarr.json, which would be missed in the other order.
+    taken = root.exists() and (not root.is_dir() or any(root.iterdir()))
     if (root / "zarr.json").exists():
         check_archive(Place(LocalStore(root)))
         return root
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if taken:
         raise NotAnArchiveError(f"{root} is there and is no archive; choose another place")
     attributes = {"opuscule": {"format": ARCHIVE_FORMAT, "version": VERSION}}
     root.parent.mkdir(parents=True, exist_ok=True)

@@ -2,14 +2,10 @@
 
 use std::path::Path;
 
-#[path = "../../../fuzz/src/lib.rs"]
-#[allow(unreachable_pub, reason = "the fuzz targets are a crate of their own")]
-mod invariants;
-
 #[test]
 fn every_invariant_holds_for_every_seed() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
-    for (name, check) in invariants::ALL {
+    for (name, check) in crate::invariants::ALL {
         let mut tried = 0;
         for entry in std::fs::read_dir(seeds.join(name)).expect("a folder of seeds") {
             let path = entry.expect("a folder that can be read").path();

@@ -1,13 +1,9 @@
 //! Our packet functions against libopus's own, on packets made at random and then damaged.
 //!
 //! What is compared is written at the top of each file of `fuzz/src`. Here are 100,000 packets;
-//! `cargo test --release --test packet_reference -- --ignored` has ten million.
+//! `cargo test --release --test core packet_reference -- --ignored` has ten million.
 
-#[path = "../../../fuzz/src/lib.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the fuzz targets use the rest")]
-mod invariants;
-
-use invariants::{delimited, edit, extensions, packet};
+use crate::invariants::{delimited, edit, extensions, packet};
 use opuscule_core::packet::{delimit, parse, parse_delimited};
 
 /// Xorshift64*: the same numbers everywhere.

@@ -1,5 +1,5 @@
 //! A second of something like a voice, encoded; what the playout and concealment tests share.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(unreachable_pub, reason = "what its users here see")]
 
 use std::sync::OnceLock;
 

@@ -1,12 +1,10 @@
 //! Comfort noise: like the background before a gap, as long as it is of use, and never anything else.
 
-mod voice;
-
+use crate::voice::{self, FRAME, cases};
 use opuscule_core::conceal::Origin;
 use opuscule_core::opus::{Encoder, EncoderSettings, MAX_ENCODED_BYTES};
 use opuscule_core::playout::{Incoming, Mode, Playout, PlayoutConfig, Span, Stats};
 use proptest::prelude::*;
-use voice::{FRAME, cases};
 
 const RATE: usize = 48_000;
 

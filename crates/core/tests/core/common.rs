@@ -1,5 +1,5 @@
 //! What the Ogg tests share.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(unreachable_pub, reason = "what its users here see")]
 
 use opuscule_core::ogg::opus::{Head, Tags};
 use opuscule_core::ogg::page::{NO_GRANULE, PageHeader, write_page};

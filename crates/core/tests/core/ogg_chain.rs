@@ -1,8 +1,6 @@
 //! Chained and multiplexed streams, and a read that goes on in the middle.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use opuscule_core::ogg::opus::{Head, Tags};
 use opuscule_core::ogg::page::{PageHeader, PageScanner, Scan, write_page};
 use opuscule_core::ogg::reader::{Item, OggError, Reader, SkipReason};

@@ -1,8 +1,6 @@
 //! The Ogg Opus reader against streams built page by page.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use opuscule_core::ogg::opus::{Head, HeaderError, Tags};
 use opuscule_core::ogg::reader::{Item, OggError, SkipReason};
 

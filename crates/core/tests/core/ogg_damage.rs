@@ -2,9 +2,7 @@
 //! silence. Each packet of the sound file comes out as it was, or lies in a gap, or behind the end of
 //! a link that says it was cut, or in a link whose loss is counted; or the file is refused.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use opuscule_core::ogg::page::{PageHeader, write_page};
 use opuscule_core::ogg::reader::{Item, SkipReason};
 

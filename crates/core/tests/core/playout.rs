@@ -1,12 +1,10 @@
 //! Playout through its public calls: whatever is pushed, everything is accounted for.
 
-mod voice;
-
+use crate::voice::{self, FRAME, cases, packets};
 use opuscule_core::conceal::Origin;
 use opuscule_core::opus::{Decoder, Error};
 use opuscule_core::playout::{Incoming, Mode, Playout, PlayoutConfig, Pushed, Span, Stats};
 use proptest::prelude::*;
-use voice::{FRAME, cases, packets};
 
 fn config() -> PlayoutConfig {
     PlayoutConfig {

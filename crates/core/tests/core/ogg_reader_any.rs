@@ -1,8 +1,6 @@
 //! The Ogg Opus reader against any pagination, damage, and any bytes.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use opuscule_core::ogg::page::{PageHeader, write_page};
 use proptest::prelude::*;
 

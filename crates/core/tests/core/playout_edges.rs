@@ -1,12 +1,10 @@
 //! Playout at its edges: the shortest pulls, packets that overlap, numbers of any size, clocks that are
 //! set.
 
-mod voice;
-
+use crate::voice::{FRAME, config, packets};
 use opuscule_core::conceal::Origin;
 use opuscule_core::opus::Error;
 use opuscule_core::playout::{Incoming, Mode, Pace, Playout, PlayoutConfig, Pushed};
-use voice::{FRAME, config, packets};
 
 /// Pushes a packet that says 20 ms.
 fn push(playout: &mut Playout<i16>, sequence: i64, time: i64, now_us: i64) -> Pushed {

@@ -1,11 +1,9 @@
 //! The choice of means for a gap, through its public calls.
 
-mod voice;
-
+use crate::voice::{FRAME, cases, packets, packets_with_dred, packets_without_redundancy};
 use opuscule_core::conceal::{Concealer, Later, MAX_PLC_MS, Missing, Origin};
 use opuscule_core::opus::Decoder;
 use proptest::prelude::*;
-use voice::{FRAME, cases, packets, packets_with_dred, packets_without_redundancy};
 
 const BEFORE: usize = 20;
 

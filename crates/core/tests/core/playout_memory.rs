@@ -1,10 +1,8 @@
 //! What playout allocates: nothing in the steady state, and never more than is stated.
 
-mod voice;
-
+use crate::voice::{self, FRAME, packets};
 use allocation_counter::measure;
 use opuscule_core::playout::{Incoming, Mode, Playout, PlayoutConfig};
-use voice::{FRAME, packets};
 
 fn config(mode: Mode) -> PlayoutConfig {
     PlayoutConfig {

@@ -1,8 +1,6 @@
 //! The Ogg Opus writer, read back.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use opuscule_core::ogg::opus::{Head, Tags};
 use opuscule_core::ogg::page::{PageScanner, Scan};
 use opuscule_core::ogg::reader::Item;

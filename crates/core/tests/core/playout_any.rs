@@ -1,14 +1,6 @@
 //! Playout's invariant with scenarios drawn at random, without libFuzzer's slow instruments.
 
-#[path = "../../../fuzz/src/lib.rs"]
-#[allow(
-    unreachable_pub,
-    dead_code,
-    reason = "the fuzz targets are a crate of their own"
-)]
-mod invariants;
-
-use invariants::playout::check;
+use crate::invariants::playout::check;
 
 /// A small generator (xorshift64*): the same scenarios for the same seed.
 struct Random(u64);

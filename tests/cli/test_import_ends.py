@@ -1,0 +1,88 @@
+"""What ends an import of many files: it says how far it came, and the same command goes on."""
+
+import random
+import subprocess
+import wave
+from pathlib import Path
+
+import pytest
+
+from .conftest import PROGRAM, TIMEOUT_S, Shell, write_tone
+
+
+def test_who_reads_the_output_leaves(shell: Shell) -> None:
+    for number in range(6):
+        write_tone(shell.folder / f"{number}.wav", 20 + number, hz=300 + number)
+    files = sorted(path.name for path in shell.folder.iterdir())
+    process = shell.start("archive", "import", "a.zarr", *files, "--threads", "1")
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("5: 25.0 s")
+    process.stdout.close()
+    assert process.stderr is not None
+    said = process.stderr.read()
+    assert process.wait(TIMEOUT_S) == 1
+    kept = len(list((shell.folder / "a.zarr" / "recordings").glob("?")))
+    assert 1 < kept < 6
+    assert said == (
+        f"opuscule: nobody reads the output; {kept} imported; the same command goes on from here\n"
+    )
+    again = shell.well("archive", "import", "a.zarr", *files)
+    assert again.splitlines()[-1].startswith(f"{kept} there already, {6 - kept} imported")
+
+
+def test_what_is_there_already_stays_as_it_is(inside: Shell) -> None:
+    for name in "ab":
+        write_tone(inside.folder / f"{name}.wav", 0.2, hz=ord(name) * 5)
+    said = inside.well("archive", "import", "a.zarr", "a.wav", "--bitrate", "24000")
+    assert "stays" not in said
+    inside.well("archive", "import", "a.zarr", "a.wav", "b.wav")
+    said = inside.well(
+        "archive", "import", "a.zarr", "a.wav", "b.wav", "--bitrate", "9000", "--zone", "UTC"
+    )
+    assert said.splitlines()[-1] == (
+        "what was there already stays as it is: --bitrate, --zone is for what is new"
+    )
+
+
+def write_noise(path: Path, seed: int) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(random.Random(seed).randbytes(2 * 16_000 * 30))
+
+
+def test_a_full_disk(shell: Shell) -> None:
+    """On a disk of its own, which only this process sees; there is room for one of the two."""
+    script = """
+        mount -t tmpfs -o size=1600k tmpfs disk || exit 77
+        head -c 1000000 /dev/zero > disk/ballast
+        "$@"; echo "ended with $?"
+        rm disk/ballast
+        "$@"; echo "ended with $?"
+    """
+    (shell.folder / "disk").mkdir()
+    for name in "ab":
+        write_noise(shell.folder / f"{name}.wav", ord(name))
+    command = (PROGRAM, "archive", "import", "disk/a.zarr", "a.wav", "b.wav", "--threads", "1")
+    try:
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", script, "sh", *command],
+            cwd=shell.folder,
+            env=shell.environment,
+            capture_output=True,
+            text=True,
+            timeout=2 * TIMEOUT_S,
+            check=False,
+        )
+    except FileNotFoundError:
+        pytest.skip("unshare is not there")
+    if "ended with" not in done.stdout:
+        pytest.skip(f"a disk of one's own cannot be made here: {done.stderr}")
+    full, again = done.stdout.split("ended with 1\n")
+    assert full.count("30.0 s") == 1
+    how_far, what = done.stderr.splitlines()
+    assert how_far == "opuscule: 1 imported; the same command goes on from here"
+    assert "the disk is full; make room and give the same command again" in what
+    assert "1 there already, 1 imported" in again
+    assert again.endswith("ended with 0\n")
