@@ -58,15 +58,24 @@ class Source:
 
 
 def run(
-    sources: list[Source], mode: Mode = "fixed", seconds: float = 6.0, target_delay_ms: int = 100
+    sources: list[Source],
+    mode: Mode = "fixed",
+    seconds: float = 6.0,
+    target_delay_ms: int = 100,
+    heard: int | None = None,
 ) -> tuple[list[MixedStream], NDArray[np.int16], list[list[int | None]]]:
-    """All mixed with one clock; what was heard, and after each pull the offsets from the first."""
+    """All mixed with one clock; what was heard, and after each pull the offsets from the first.
+
+    ``heard`` is the only one that is not muted.
+    """
     mixer = Mixer()
     streams = [
         mixer.add(
-            Playout(FORMAT, mode=mode, target_delay_ms=target_delay_ms, complexity=0), clock="robot"
+            Playout(FORMAT, mode=mode, target_delay_ms=target_delay_ms, complexity=0),
+            clock="robot",
+            gain=1.0 if heard in (None, n) else 0.0,
         )
-        for _ in sources
+        for n in range(len(sources))
     ]
     waiting = [source.arrivals(seed) for seed, source in enumerate(sources)]
     pcm, offsets = bytearray(), []
@@ -120,14 +129,117 @@ def test_streams_whose_clock_drifts_stay_in_step() -> None:
     assert set(known) == {0}
 
 
-def test_adaptive_streams_are_as_far_apart_as_their_delays() -> None:
-    streams, _, offsets = run(
-        [Source(), Source(jitter_s=0.04)], "adaptive", seconds=20, target_delay_ms=20
+CALM_AND_JITTER = (Source(), Source(jitter_s=0.04))
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        CALM_AND_JITTER,
+        CALM_AND_JITTER[::-1],
+        (Source(jitter_s=0.08), Source(late_s=0.05)),
+        (Source(), Source(jitter_s=0.06, first=200), Source(late_s=0.03, jitter_s=0.02)),
+        (Source(sender=1 + 200e-6), Source(jitter_s=0.06, sender=1 + 200e-6)),
+        (Source(), Source(jitter_s=0.03, lost=frozenset(range(300, 312)))),
+    ],
+    ids=["jitter", "jitter first", "late", "three", "drift", "losses"],
+)
+def test_adaptive_streams_of_one_clock_come_into_step(sources: tuple[Source, ...]) -> None:
+    streams, _, offsets = run(list(sources), "adaptive", seconds=20, target_delay_ms=20)
+    settled_ms = [
+        abs(offset) / 48 for row in offsets[-500:] for offset in row if offset is not None
+    ]
+    assert len(settled_ms) == 500 * (len(sources) - 1)
+    assert max(settled_ms) < 2
+    # They wait for the one whose network is worst: by media time all aim at the same.
+    lags_ms = [
+        1000 * source.late_s + stream.playout.stats.preferred_buffer_size_ms
+        for source, stream in zip(sources, streams, strict=True)
+    ]
+    assert max(lags_ms) - min(lags_ms) < 5
+
+
+def test_adaptive_streams_are_heard_in_step() -> None:
+    both = [run(list(CALM_AND_JITTER), "adaptive", 20, 20, heard=n)[1][-5 * RATE :] for n in (0, 1)]
+    spectra = [np.fft.rfft(pcm.astype(float), 2 * len(pcm)) for pcm in both]
+    likeness = np.fft.irfft(spectra[0] * np.conj(spectra[1]))
+    lag = int(np.argmax(likeness))
+    lag = lag if lag < len(both[0]) else lag - 2 * len(both[0])
+    assert abs(lag) < 2 * 48
+
+
+def test_a_largest_delay_that_is_too_small_is_kept() -> None:
+    mixer = Mixer()
+    playouts = [
+        Playout(FORMAT, mode="adaptive", target_delay_ms=20, max_delay_ms=most, complexity=0)
+        for most in (40, 1000)
+    ]
+    for playout in playouts:
+        mixer.add(playout, clock="robot")
+    arrivals = [source.arrivals(seed) for seed, source in enumerate(CALM_AND_JITTER)]
+    for playout, coming in zip(playouts, arrivals, strict=True):
+        for at, packet in coming[:200]:
+            playout.push(packet, at)
+    mixer.pull(PULL, 4.0)
+    delays = [playout.stats.preferred_buffer_size_ms for playout in playouts]
+    assert delays[0] == 40
+    assert delays[1] > 45
+
+
+def test_streams_without_a_common_clock_keep_their_own_delay() -> None:
+    mixer = Mixer()
+    streams = [
+        mixer.add(Playout(FORMAT, mode="adaptive", target_delay_ms=20, complexity=0), clock=clock)
+        for clock in (None, "robot", "other")
+    ]
+    for stream in streams[:2]:
+        for at, packet in CALM_AND_JITTER[0].arrivals(0)[:200]:
+            stream.playout.push(packet, at)
+    for at, packet in CALM_AND_JITTER[1].arrivals(1)[:200]:
+        streams[2].playout.push(packet, at)
+    mixer.pull(PULL, 4.0)
+    delays = [stream.playout.stats.preferred_buffer_size_ms for stream in streams]
+    assert delays[:2] == [20, 20]
+    assert delays[2] > 45
+
+
+@pytest.mark.parametrize("how", ["another clock", "gone", "removed"])
+def test_who_is_not_waited_for(how: str) -> None:
+    mixer = Mixer()
+    calm, poor = (
+        mixer.add(Playout(FORMAT, mode="adaptive", target_delay_ms=20, complexity=0), clock="robot")
+        for _ in range(2)
     )
-    apart_ms = [abs(offset) / 48 for (offset,) in offsets if offset is not None]
-    targets = [stream.playout.stats.preferred_buffer_size_ms for stream in streams]
-    assert max(apart_ms[-100:]) <= abs(targets[0] - targets[1]) + 24
-    assert max(apart_ms) <= 60 + 24
+    for at, packet in CALM_AND_JITTER[0].arrivals(0):
+        calm.playout.push(packet, at)
+    # A minute apart, whatever is said, is no common clock.
+    shift = 60 * RATE if how == "another clock" else 0
+    for at, packet in CALM_AND_JITTER[1].arrivals(1)[:200]:
+        moved = Packet(packet.sequence, packet.time_samples + shift, PACKET, packet.data)
+        poor.playout.push(moved, at)
+    mixer.pull(PULL, 4.0)
+    shared = calm.playout.stats.preferred_buffer_size_ms
+    assert (shared > 45) == (how != "another clock")
+    if how == "removed":
+        mixer.remove(poor)
+    for pull in range(1000):
+        mixer.pull(PULL, 4.01 + pull / 100)
+    assert calm.playout.stats.preferred_buffer_size_ms == 20
+
+
+def test_a_lag_is_a_time_and_only_adaptive_playout_has_one() -> None:
+    fixed, adaptive = (Playout(FORMAT, mode=mode, complexity=0) for mode in ("fixed", "adaptive"))
+    assert adaptive.lag_s is None
+    for playout in (fixed, adaptive):
+        playout.push(Packet(0, 0, PACKET, impulses()[0]), 3.0)
+        playout.keep_lag(3.5)
+        with pytest.raises(InvalidArgumentError, match="expected seconds"):
+            playout.keep_lag(float("nan"))
+    assert fixed.lag_s is None
+    assert adaptive.lag_s == pytest.approx(3.06)
+    assert adaptive.stats.preferred_buffer_size_ms == pytest.approx(500)
+    adaptive.keep_lag(None)
+    assert adaptive.stats.preferred_buffer_size_ms == pytest.approx(60)
 
 
 def test_streams_without_a_common_clock_are_heard_as_they_come() -> None:

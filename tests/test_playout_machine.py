@@ -49,12 +49,16 @@ class PlayoutMachine(RuleBasedStateMachine):
         mode=st.sampled_from(["whole", "fixed", "adaptive"]),
         target_delay_ms=st.sampled_from([0, 20, 100]),
         max_buffer_ms=st.sampled_from([100, 300, 5000]),
-        complexity=st.sampled_from([0, 5]),
+        complexity=st.sampled_from([0, 5, 7]),
+        falls=st.booleans(),
         begin=st.none() | st.just((0, 0)),
         restart_ms=st.sampled_from([0, 100, 5000]),
         late_per_mille=st.sampled_from([0, 10, 1000]),
     )
-    def start(self, rate: int, channels: int, pre_skip: int, **options: Any) -> None:
+    def start(self, rate: int, channels: int, pre_skip: int, falls: bool, **options: Any) -> None:
+        if falls and options["mode"] != "whole":
+            options["least_complexity"] = 0
+        self.complexity = options["complexity"]
         stream = StreamFormat(channels, pre_skip, 48_000)
         self.playout = Playout(stream, rate=rate, channels=channels, **options)
         self.max_buffer_ms = options["max_buffer_ms"]
@@ -130,6 +134,20 @@ class PlayoutMachine(RuleBasedStateMachine):
                     self.played_to = span.time_samples + length
 
     @precondition(lambda self: not self.ended)
+    @rule(pulls=st.integers(20, 60), slower=st.sampled_from([0.5, 1.0, 1.1, 3.0]))
+    def there_is_much_to_do(self, pulls: int, slower: float) -> None:
+        for _ in range(pulls):
+            self.now += 0.02 * slower
+            self.pull(self.playout.rate // 50, 1)
+
+    @rule(late_s=st.none() | st.floats(-1e6, 1e6) | st.floats(0, 0.5), near=st.booleans())
+    def another_stream_is_waited_for(self, late_s: float | None, near: bool) -> None:
+        lag_s = self.playout.lag_s
+        assert (lag_s is None) or self.playout.mode == "adaptive"
+        if late_s is not None and near and lag_s is not None:
+            late_s += lag_s
+        self.playout.keep_lag(late_s)
+
     @rule(off=st.integers(-2000, 2000))
     def the_end_is_said(self, off: int) -> None:
         self.ended = True
@@ -141,6 +159,7 @@ class PlayoutMachine(RuleBasedStateMachine):
         parts = ("received", "fec", "dred", "plc", "stretched", "comfort_noise", "silence")
         assert sum(getattr(stats, f"{part}_samples") for part in parts) == self.pulled
         assert stats.played_samples == self.pulled
+        assert 0 <= stats.complexity <= self.complexity
         assert stats.silent_concealed_samples <= stats.concealed_samples <= self.pulled
         assert self.backwards <= stats.restarts
         assert stats.jitter_buffer_emitted_count <= self.pulled + stats.removed_samples

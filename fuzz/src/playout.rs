@@ -96,6 +96,7 @@ pub fn settings(bytes: &mut Bytes<'_>) -> PlayoutConfig {
         },
         channels: 1 + (kind >> 2 & 1),
         complexity: if kind & 8 == 0 { 5 } else { 0 },
+        least_complexity: None,
         pre_skip: if kind & 16 == 0 { 0 } else { 312 },
         gain_q8: 0,
         begin: (kind & 32 != 0).then_some((0, 0)),

@@ -5,7 +5,8 @@ the same ``clock``: what was captured at the same moment is heard at the same sa
 them to be heard sets the time line; another that begins is shifted to it, by silence before it or
 by leaving its beginning out. With mode ``fixed`` they stay there, to the sample: one that has
 nothing to play conceals and goes on in time, and all follow the drift that the first one's packets
-tell. With ``adaptive`` each follows its own network and is where its delay is; see
+tell. With ``adaptive`` all aim at the delay of the one that needs the longest, each within its own
+``max_delay_ms``, and what is left between them is played away slowly, unheard: see
 :meth:`MixedStream.offset_samples`. Streams without a common clock are heard as they come.
 
 The sum is exact as long as it is within full scale, and made quieter where it would not be.
@@ -18,16 +19,27 @@ from opuscule.errors import InvalidArgumentError
 from opuscule.playout import Pace, PlayedSpan, Playout
 from opuscule.units import MEDIA_RATE, check_rate
 
-__all__ = ["MAX_SHIFT_S", "MixedStream", "Mixer"]
+__all__ = ["GONE_S", "MAX_SHIFT_S", "MixedStream", "Mixer"]
 
 MAX_SHIFT_S = 10
 """Streams further apart in media time have no clock in common, whatever is said: they are not
 shifted."""
 
+GONE_S = 5
+"""Others of its clock wait so long for an adaptive stream of which nothing comes any more."""
+
 _SAMPLE_BYTES = 2
 _STRAIGHT = Pace(0.0, 0.0)
 _PIECE_SAMPLES = 24_000
 _FEW_SAMPLES = 4
+
+_MOST_RATE = 0.002
+"""The fastest pace that there is; it is not heard."""
+_NEAR_SAMPLES = 24
+_FAR_SAMPLES = 9_600
+"""Adaptive streams this near each other are let be, and those this far hurry by themselves."""
+_MADE_UP_SAMPLES = 240_000
+"""What adaptive streams are apart is made up for as if in this time: five seconds."""
 
 
 class MixedStream:
@@ -50,6 +62,13 @@ class MixedStream:
         self.known = False
         """Whether :attr:`next_samples` was told by what was played last."""
         self._ahead = b""
+        self._unheard_samples = 0
+
+    @property
+    def lag_s(self) -> float | None:
+        """The lag that others of its clock wait for; None of one that is over or long unheard."""
+        gone = self.playout.finished or self._unheard_samples > GONE_S * self.playout.rate
+        return None if gone else self.playout.lag_s
 
     @property
     def next_samples(self) -> int | None:
@@ -61,12 +80,21 @@ class MixedStream:
     def offset_samples(self, other: "MixedStream") -> int | None:
         """How much later media this stream plays than another at this moment, in 48 kHz samples.
 
-        0 for streams with a common clock and mode ``fixed``. With ``adaptive`` it is the difference
-        of both delays: of what their networks ask for, and up to 40 ms more that are only made up
-        for in pauses. None before both were heard.
+        0 for streams with a common clock and mode ``fixed``. With ``adaptive`` it is some
+        milliseconds, more while a delay grows or shrinks: 2 ms of it are made up for in a second,
+        besides what is in pauses. None before both were heard.
         """
         mine, its = self.next_samples, other.next_samples
         return None if mine is None or its is None else mine - its
+
+    def towards(self, leader: "MixedStream", rate: float, pulled: int) -> Pace:
+        """The pace at which it comes nearer to another, of a rate, that was just pulled further."""
+        offset = self.offset_samples(leader)
+        if offset is not None and self.known and leader.known:
+            offset += pulled * self._scale
+            if _NEAR_SAMPLES < abs(offset) < _FAR_SAMPLES:
+                rate -= offset / _MADE_UP_SAMPLES
+        return Pace(max(-_MOST_RATE, min(_MOST_RATE, rate)), self.playout.pace.phase)
 
     def pull(self, samples: int, now: float) -> bytes:
         """Return what the mixer adds up: the next ``samples`` per channel."""
@@ -88,6 +116,7 @@ class MixedStream:
                 self._next += media
             self.known = span.time_samples is not None
             self.spans.append(span)
+        self._unheard_samples = 0 if self.known else self._unheard_samples + samples
         del self.spans[:-4096]
         return pcm
 
@@ -175,6 +204,7 @@ class Mixer:
         sounds: list[tuple[bytes, float]] = []
         leaders: dict[Hashable, MixedStream] = {}
         paces: dict[Hashable, Pace] = {}
+        self._share_delays()
         for stream in sorted(self._streams, key=_begun_last):
             leader = leaders.get(stream.clock) if stream.clock is not None else None
             if leader is None:
@@ -185,13 +215,29 @@ class Mixer:
                     leaders[stream.clock] = stream
                     paces[stream.clock] = Pace(stream.playout.pace.rate, before.phase)
             else:
-                stream.playout.keep_pace(paces[stream.clock])
+                pace = paces[stream.clock]
+                if stream.playout.mode == "adaptive":
+                    pace = stream.towards(leader, pace.rate, samples)
+                stream.playout.keep_pace(pace)
                 pcm = stream.pull(samples, now)
                 if stream.playout.mode == "fixed" or not stream.in_step:
                     pcm = stream.shift(pcm, leader, now)
                 stream.in_step = stream.in_step or stream.offset_samples(leader) is not None
             sounds.append((pcm, stream.gain))
         return self._native.mix(sounds, samples * self.channels)
+
+    def _share_delays(self) -> None:
+        """Let adaptive streams of one clock aim at the lag of the one that needs the longest."""
+        lags: dict[Hashable, list[float]] = {}
+        for stream in self._streams:
+            lag = stream.lag_s
+            if lag is not None and stream.clock is not None:
+                lags.setdefault(stream.clock, []).append(lag)
+        for stream in self._streams:
+            own = stream.playout.lag_s
+            others = lags.get(stream.clock, []) if own is not None else []
+            near = [lag for lag in others if own is not None and lag <= own + MAX_SHIFT_S]
+            stream.playout.keep_lag(max(near, default=None))
 
 
 def _begun_last(stream: MixedStream) -> bool:

@@ -91,6 +91,7 @@ fn config(mode: &str, target_delay_ms: u32, complexity: u8) -> Result<PlayoutCon
         rate: RATE,
         channels: 1,
         complexity,
+        least_complexity: None,
         pre_skip: 0,
         gain_q8: 0,
         begin: None,

@@ -99,6 +99,11 @@ impl<R> Concealer<R> {
         }
     }
 
+    /// Says that its decoder is of this complexity from here on.
+    pub fn set_complexity(&mut self, complexity: u8) {
+        self.uses_dred = complexity >= DRED_COMPLEXITY;
+    }
+
     /// One for another decoder that goes on from the same place, or at another complexity.
     #[must_use]
     pub fn continued(&self, complexity: u8) -> Self {

@@ -155,6 +155,14 @@ fn play(
         pre_skip: 0,
         ..config()
     };
+    play_as(settings, sent, arrival_ms)
+}
+
+fn play_as(
+    settings: PlayoutConfig,
+    sent: &[Vec<u8>],
+    arrival_ms: impl Fn(usize) -> Option<i64>,
+) -> (Playout<i16>, Vec<i16>, Vec<Span>) {
     let mut playout = Playout::new(settings).unwrap();
     let mut coming: Vec<_> = (0..sent.len())
         .filter_map(|n| Some((arrival_ms(n)?, n)))
@@ -273,6 +281,26 @@ fn a_packet_that_is_late_by_half_is_heard_by_half() {
             "{mode:?} {delays:?} {log:?}"
         );
     }
+}
+
+#[test]
+fn a_delay_that_is_nearly_right_is_no_reason_to_play_what_is_late_late() {
+    let sent = sent(100);
+    // The target is 27 ms and the delay 25; at 1034 comes what should have been played from 1025 on.
+    let settings = PlayoutConfig {
+        mode: Mode::Adaptive,
+        target_delay_ms: 20,
+        max_delay_ms: 27,
+        pre_skip: 0,
+        ..config()
+    };
+    let late = |n: usize| Some(n as i64 * 20 + if n == 50 { 34 } else { 10 * (n as i64 % 2) });
+    let (playout, _, log) = play_as(settings, &sent, late);
+    let stats = playout.stats();
+    assert_eq!((heard_ms(&log), stats.inserted), (2000 - 10, 0));
+    assert_eq!(stats.preferred_us, 27_000);
+    let delays = delays_ms(&log);
+    assert!(delays.iter().all(|(_, delay)| *delay <= 25), "{delays:?}");
 }
 
 #[test]

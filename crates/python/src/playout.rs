@@ -38,7 +38,7 @@ fn missing_name(missing: Missing) -> &'static str {
 }
 
 /// The counts, by the names that they have in Python.
-fn counts(stats: &Stats) -> [(&'static str, u64); 25] {
+fn counts(stats: &Stats) -> [(&'static str, u64); 27] {
     [
         ("played_samples", stats.played),
         ("received_samples", stats.received),
@@ -64,8 +64,15 @@ fn counts(stats: &Stats) -> [(&'static str, u64); 25] {
         ("fec_packets_received", stats.fec_packets_received),
         ("fec_packets_discarded", stats.fec_packets_discarded),
         ("restarts", stats.restarts),
+        ("complexity", stats.complexity.into()),
+        ("complexity_changes", stats.complexity_changes),
         ("jitter_buffer_emitted_count", stats.emitted),
     ]
+}
+
+fn complexity_of(name: &str, value: i64) -> PyResult<u8> {
+    let fits = u8::try_from(value).ok().filter(|value| *value <= 10);
+    fits.ok_or_else(|| errors::argument(format!("{name} is {value}; expected 0 to 10")))
 }
 
 /// Origin, media time, samples, why they are missing.
@@ -80,12 +87,12 @@ type Played = (
 #[pymethods]
 impl PyPlayout {
     #[new]
-    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms, gain_q8=0, begin=None, mode="whole", max_delay_ms=1000, late_per_mille=15, restart_ms=5000))]
+    #[pyo3(signature = (rate, channels, *, complexity, pre_skip_samples, target_delay_ms, max_buffer_ms, gain_q8=0, begin=None, mode="whole", max_delay_ms=1000, late_per_mille=15, restart_ms=5000, least_complexity=None))]
     #[expect(clippy::too_many_arguments, reason = "one per setting, by keyword")]
     fn new(
         rate: u32,
         channels: u8,
-        complexity: u8,
+        complexity: i64,
         pre_skip_samples: u32,
         target_delay_ms: i64,
         max_buffer_ms: i64,
@@ -95,6 +102,7 @@ impl PyPlayout {
         max_delay_ms: i64,
         late_per_mille: i64,
         restart_ms: i64,
+        least_complexity: Option<i64>,
     ) -> PyResult<Self> {
         let mode = match mode {
             "whole" => Mode::Whole,
@@ -144,7 +152,10 @@ impl PyPlayout {
         let config = PlayoutConfig {
             rate,
             channels,
-            complexity,
+            complexity: complexity_of("complexity", complexity)?,
+            least_complexity: least_complexity
+                .map(|least| complexity_of("least_complexity", least))
+                .transpose()?,
             pre_skip: pre_skip_samples,
             gain_q8,
             begin,
@@ -223,6 +234,16 @@ impl PyPlayout {
 
     fn own_pace(&self) -> PyResult<()> {
         errors::enter(&self.inner)?.own_pace();
+        Ok(())
+    }
+
+    #[getter]
+    fn lag_us(&self) -> PyResult<Option<i64>> {
+        Ok(errors::enter(&self.inner)?.lag_us())
+    }
+
+    fn keep_lag(&self, lag_us: Option<i64>) -> PyResult<()> {
+        errors::enter(&self.inner)?.keep_lag(lag_us);
         Ok(())
     }
 

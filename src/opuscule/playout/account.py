@@ -20,6 +20,9 @@ Missing = Literal["lost", "unsent", "jump"]
 sender left it out in a pause (DTX); the sender's source jumped."""
 
 
+_MOMENTARY = ("_ms", "_ppm", "complexity")
+
+
 @dataclass(frozen=True, slots=True)
 class PlayoutStats:
     """Counts since the stream's beginning; :meth:`webrtc` has them under WebRTC's names.
@@ -81,6 +84,10 @@ class PlayoutStats:
     """Those of them whose FEC nobody needed: the packet before them was there."""
     restarts: int
     """Times that the sender began anew, with other numbers and times."""
+    complexity: int
+    """The decoder's complexity now: less than it was asked for while there was too much to do."""
+    complexity_changes: int
+    """Times that it went down or up with the load."""
     jitter_buffer_emitted_count: int
     """Samples handed out that were decoded from their own packet, stretched ones included."""
     jitter_buffer_delay_s: float
@@ -165,7 +172,7 @@ class PlayoutStats:
         last = {name: getattr(parts[-1], name) if parts else 0 for name in names}
         sums = {name: sum(getattr(part, name) for part in parts) for name in names}
         return cls(
-            **{name: last[name] if name.endswith(("_ms", "_ppm")) else sums[name] for name in names}
+            **{name: last[name] if name.endswith(_MOMENTARY) else sums[name] for name in names}
         )
 
     def _share(self, samples: int) -> float:

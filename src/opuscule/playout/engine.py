@@ -50,6 +50,9 @@ class Playout:
         restart_ms: 0 to 3,600,000. Packets that lie further than this from where the sender may be
             by now, and go on from each other for 100 ms while no other comes, are those of a sender
             that has begun anew: it is followed from its first packet, without a gap. 0: never.
+        least_complexity: how low the decoder's complexity may go while whoever pulls cannot keep up
+            with ``now``; it comes back when there is time again. None: it stays. Not for ``whole``,
+            which plays the same samples whatever the load.
 
     Raises:
         InvalidArgumentError: a value is out of its range.
@@ -69,6 +72,7 @@ class Playout:
         max_delay_ms: int = 1000,
         late_per_mille: int = 15,
         restart_ms: int = 5_000,
+        least_complexity: int | None = None,
     ) -> None:
         self.rate = rate
         self.channels = channels
@@ -86,6 +90,7 @@ class Playout:
             max_delay_ms=max_delay_ms,
             late_per_mille=late_per_mille,
             restart_ms=restart_ms,
+            least_complexity=least_complexity,
         )
 
     def push(self, packet: Packet, now: float, *, discontinuity: bool = False) -> Pushed:
@@ -164,6 +169,27 @@ class Playout:
             self._native.own_pace()
         else:
             self._native.keep_pace(pace.rate, pace.phase)
+
+    @property
+    def lag_s(self) -> float | None:
+        """How long after its media time, in seconds, sound is to be played by what its packets say.
+
+        ``now`` less media time; so only streams whose media times count from the same moment can be
+        compared. None unless the mode is ``adaptive``, and before the first packet.
+        """
+        lag_us = self._native.lag_us
+        return None if lag_us is None else lag_us / 1e6
+
+    def keep_lag(self, lag_s: float | None) -> None:
+        """Aim at another stream's :attr:`lag_s` where it is longer than this one's own.
+
+        The delay stays within ``max_delay_ms``. None goes back to what this stream's packets say.
+        Other modes than ``adaptive`` keep their delay.
+
+        Raises:
+            InvalidArgumentError: it is no time.
+        """
+        self._native.keep_lag(None if lag_s is None else _microseconds(lag_s))
 
     def take_log(self) -> list[PlayedSpan]:
         """Return what was played since the last call, at most the newest 2048 spans."""

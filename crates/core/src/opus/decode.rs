@@ -39,6 +39,14 @@ pub trait Decode<T> {
     /// [`Error::Codec`] should libopus refuse.
     fn reset(&mut self) -> Result<(), Error>;
 
+    /// Works at this complexity, 0 to 10, from the next packet on; one that knows none goes on as it is.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when that is out of range.
+    fn set_complexity(&mut self, _complexity: u8) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// See [`Decoder::fec_samples`].
     fn fec_samples(&self, next: &[u8]) -> usize;
 
@@ -127,6 +135,10 @@ impl<T: Sample> Decode<T> for Decoder {
 
     fn reset(&mut self) -> Result<(), Error> {
         self.reset()
+    }
+
+    fn set_complexity(&mut self, complexity: u8) -> Result<(), Error> {
+        self.set("complexity", i32::from(complexity))
     }
 
     fn fec_samples(&self, next: &[u8]) -> usize {

@@ -9,6 +9,8 @@ use super::buffer::{Buffer, Waiting};
 use super::comfort::Comfort;
 use super::delay::Delay;
 use super::follow::Clocks;
+use super::load::Load;
+use super::produce::concealer;
 use super::restart::Strays;
 use super::stats::{Counter, Stats};
 use super::stretch::Unit;
@@ -45,9 +47,12 @@ pub struct Playout<T: Sample, D: Decode<T> = Decoder> {
     pub(super) buffer: Buffer,
     pub(super) delay: Delay,
     pub(super) adapter: Adapter,
+    /// Another stream's lag, which this one waits for.
+    pub(super) kept_lag_us: Option<i64>,
     pub(super) clocks: Clocks<T>,
     /// What fills up what is made up for an ear; an archive gives none.
     pub(super) comfort: Option<Comfort<T>>,
+    pub(super) load: Load,
     /// One channel of what waits, to look for joins in.
     pub(super) mix: Vec<f32>,
     pub(super) pending: Pending<T>,
@@ -66,7 +71,7 @@ pub struct Playout<T: Sample, D: Decode<T> = Decoder> {
     /// The sender has stopped for a pause: its last packet said so.
     pub(super) pausing: bool,
     /// When the packet came that was decoded last.
-    arrival_us: i64,
+    pub(super) arrival_us: i64,
     /// The time of the last pull.
     pub(super) now_us: i64,
     /// The next packet's FEC has been played.
@@ -86,10 +91,10 @@ impl<T: Sample + Unit> Playout<T> {
 }
 
 impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
-    /// With a decoder of the rate and the channels of `config`.
+    /// With a decoder of the rate, the channels and the complexity of `config`.
     ///
     /// # Errors
-    /// [`Error::Argument`] when the beginning is out of range.
+    /// [`Error::Argument`] when the beginning or the least complexity are out of range.
     pub fn with_decoder(config: PlayoutConfig, decoder: D) -> Result<Self, Error> {
         if let Some((time, sequence)) = config.begin {
             check_position(time, sequence)?;
@@ -100,9 +105,11 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             pending: Pending::new(decoder.channels(), scale),
             delay: Delay::new(config.late_share()),
             adapter: Adapter::default(),
+            kept_lag_us: None,
             clocks: Clocks::new(decoder.channels()),
             comfort: (config.mode != Mode::Whole)
                 .then(|| Comfort::new(config.rate, decoder.channels())),
+            load: Load::of(&config)?,
             mix: Vec::new(),
             buffer: Buffer::default(),
             scratch: Vec::new(),
@@ -215,6 +222,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         }
         let samples = out.len() / channels;
         self.now_us = now_us;
+        self.follow_load(samples, now_us)?;
         self.adapt(samples, now_us)?;
         self.observe_pull(samples, now_us);
         self.play(out, now_us)
@@ -272,6 +280,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             preferred_us: self.target_us(),
             jitter_us: self.delay.jitter_us(),
             drift: self.pace().rate,
+            complexity: self.load.complexity(),
             ..self.counter.stats
         }
     }
@@ -327,14 +336,6 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             self.log.pop_front();
         }
         self.log.push_back(span);
-    }
-}
-
-/// All is played in `whole` as an archive gives it, concealment and all.
-fn concealer<R>(config: &PlayoutConfig) -> Concealer<R> {
-    match config.mode {
-        Mode::Whole => Concealer::new(config.complexity),
-        Mode::Fixed | Mode::Adaptive => Concealer::for_ear(config.complexity),
     }
 }
 

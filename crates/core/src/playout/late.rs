@@ -12,6 +12,9 @@ use crate::opus::{Decode, Error, Sample};
 /// played late: speech is better late than never.
 const LEFT_OUT_MS: i64 = 280;
 
+/// A delay that is too small by no more than this is right: a change would be heard, for little.
+const NEARLY_US: i64 = 3000;
+
 /// Made-up sound fades into what it stood for over this time.
 const FADE_MS: u32 = 5;
 
@@ -109,7 +112,10 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             return made_up;
         }
         let delay_us = self.delay_us_of(start + made_up, now_us).unwrap_or(0);
-        let missing_us = self.target_us().saturating_sub(delay_us).max(0);
+        let missing_us = match self.target_us().saturating_sub(delay_us) {
+            ..=NEARLY_US => 0,
+            more => more,
+        };
         let missing = missing_us / 1000 * i64::from(MEDIA_RATE / 1000);
         let most = LEFT_OUT_MS * i64::from(MEDIA_RATE / 1000);
         (made_up - missing).clamp(0, most) / self.scale * self.scale

@@ -11,14 +11,39 @@ const AHEAD_MS: usize = MAX_JOIN_MS + 10;
 impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// The delay aimed at, in microseconds.
     pub(super) fn target_us(&self) -> i64 {
-        let least = i64::from(self.config.target_delay_ms) * 1000;
-        match self.config.mode {
-            Mode::Whole | Mode::Fixed => least,
-            Mode::Adaptive => {
-                let most = i64::from(self.config.max_delay_ms) * 1000;
-                self.delay.target_us().clamp(least, most.max(least))
+        let own_us = self.bounded_us(self.delay.target_us());
+        let kept = self.kept_lag_us.zip(self.delay.base_us());
+        match (self.config.mode, kept) {
+            (Mode::Whole | Mode::Fixed, _) => i64::from(self.config.target_delay_ms) * 1000,
+            (Mode::Adaptive, None) => own_us,
+            (Mode::Adaptive, Some((lag_us, base_us))) => {
+                own_us.max(self.bounded_us(lag_us.saturating_sub(base_us)))
             }
         }
+    }
+
+    /// A delay from the least to the largest that was asked for.
+    fn bounded_us(&self, delay_us: i64) -> i64 {
+        let least = i64::from(self.config.target_delay_ms) * 1000;
+        let most = i64::from(self.config.max_delay_ms) * 1000;
+        delay_us.clamp(least, most.max(least))
+    }
+
+    /// How long after its media time, by the clock of `now`, this stream wants its sound to be played,
+    /// by its own packets: in microseconds. In `adaptive`, once a packet has come.
+    #[must_use]
+    pub fn lag_us(&self) -> Option<i64> {
+        let base_us = self
+            .delay
+            .base_us()
+            .filter(|_| self.config.mode == Mode::Adaptive)?;
+        Some(base_us.saturating_add(self.bounded_us(self.delay.target_us())))
+    }
+
+    /// Plays sound no sooner after its media time than another stream of the same sender's clock
+    /// wants, as long as that is within the largest delay; `None` goes back to what its own packets say.
+    pub fn keep_lag(&mut self, lag_us: Option<i64>) {
+        self.kept_lag_us = lag_us;
     }
 
     /// Shortens or lengthens what waits, before `wanted` samples are pulled.

@@ -19,6 +19,7 @@ mod engine;
 mod follow;
 mod late;
 mod lengths;
+mod load;
 mod produce;
 mod resample;
 mod restart;
@@ -52,6 +53,8 @@ pub struct PlayoutConfig {
     pub channels: u8,
     /// Decoder complexity, 0 to 10.
     pub complexity: u8,
+    /// How low it may go while whoever pulls cannot keep up; `None` for a complexity that stays.
+    pub least_complexity: Option<u8>,
     /// Look-ahead to leave out at the beginning, in 48 kHz samples.
     pub pre_skip: u32,
     /// Output gain in 1/256 dB (RFC 7845 §5.1).

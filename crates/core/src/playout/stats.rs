@@ -66,6 +66,8 @@ pub struct Stats {
     pub fec_packets_discarded: u64,
     /// Times that the sender began anew.
     pub restarts: u64,
+    /// Times that the decoder's complexity was changed because of the load.
+    pub complexity_changes: u64,
     /// Samples handed out that were decoded from their own packet (`jitterBufferEmittedCount`).
     pub emitted: u64,
     /// How long these had waited, from the arrival of their packet to the pull, summed over samples;
@@ -85,6 +87,8 @@ pub struct Stats {
     /// How much faster the sender's clock goes than the card's, as it is followed: media time in a
     /// unit of the card's, less one; 0 where nothing is followed.
     pub drift: f64,
+    /// The decoder's complexity now.
+    pub complexity: u8,
 }
 
 /// Times between arrival and decoding, in microseconds.

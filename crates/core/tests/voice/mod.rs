@@ -25,6 +25,7 @@ pub fn config(mode: Mode) -> PlayoutConfig {
         rate: 48_000,
         channels: 1,
         complexity: 0,
+        least_complexity: None,
         pre_skip: 0,
         gain_q8: 0,
         begin: None,
