@@ -20,6 +20,7 @@ mod follow;
 mod late;
 mod lengths;
 mod load;
+mod output;
 mod produce;
 mod resample;
 mod restart;
