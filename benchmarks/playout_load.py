@@ -87,7 +87,7 @@ class Streams:
 
 
 def fitting() -> int:
-    """How many streams at the least complexity take a third of a thread's time, as things are now."""
+    """How many streams at the least complexity take a third of a thread's time now."""
     streams = Streams(40, None)
     streams.playouts = [
         Playout(StreamFormat(1, 0, 48_000), mode="fixed", complexity=LEAST) for _ in range(40)

@@ -87,7 +87,7 @@ pub fn settings(bytes: &mut Bytes<'_>) -> PlayoutConfig {
         },
         channels: 1 + (kind >> 2 & 1),
         complexity: if kind & 8 == 0 { 5 } else { 0 },
-        least_complexity: None,
+        least_complexity: (kind & 8 == 0 && kind >> 6 > 0).then_some(0),
         pre_skip: if kind & 16 == 0 { 0 } else { 312 },
         gain_q8: 0,
         begin: (kind & 32 != 0).then_some((0, 0)),
@@ -174,6 +174,13 @@ impl<D: Decode<f32>> Run<D> {
                         let _ = self.playout.finish(time, self.sequence);
                     }
                     4 => self.keep_pace(op >> 6, bytes.next()),
+                    5 if op & 128 != 0 => {
+                        // Together with another stream, which wants more, or less; or alone again.
+                        let own_us = self.playout.lag_us().filter(|_| op & 64 != 0);
+                        let more_us = bytes.small() * 4000 - 100_000;
+                        let lag_us = own_us.map(|own| own.saturating_add(more_us));
+                        self.playout.keep_lag(lag_us);
+                    }
                     5 => {
                         self.leaves_log = op & 64 != 0;
                         if !self.leaves_log {
