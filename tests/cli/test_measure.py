@@ -174,6 +174,9 @@ def test_the_quality_is_judged_where_a_judge_is(inside: Shell, lossy: Path) -> N
         (("trace.csv", "--fec", "some"), "--fec is 'some'; expected on or off"),
         (("trace.csv", "--ssrc", "me"), "--ssrc is 'me'"),
         (("trace.csv", "--log", "log.txt"), "expected a name that ends in .csv or .jsonl"),
+        (("trace.csv", "--out", "heard.mp3"), "expected a name that ends in .wav"),
+        (("trace.csv", "--out", "no/heard.wav"), "no: there is no such folder; create it first"),
+        (("trace.csv", "--log", "trace.csv"), "trace.csv is what is read, and would be replaced"),
         (("trace.csv", "--plot", "p.gif"), "expected a name in .png or .svg"),
         (("trace.csv", "--target-delay-ms", "-1"), "-1"),
         (("trace.csv", "--late-per-mille", "2000"), "2000"),
@@ -190,3 +193,19 @@ def test_what_is_wrong_is_one_line(
     assert message in done.err
     assert "Traceback" not in done.err
     assert len(done.err.strip().splitlines()) == 1 or done.code == 2
+
+
+def test_what_is_played_is_not_replaced(inside: Shell, lossy: Path) -> None:
+    write_tone(inside.folder / "a.wav", 4)
+    before = {path: path.read_bytes() for path in inside.folder.iterdir()}
+    for option, name in (("--out", "a.wav"), ("--log", "trace.csv")):
+        done = inside.run("measure", "playout", "trace.csv", "a.wav", *QUICK, option, name)
+        assert done.code == 1
+        assert f"{name} is what is read" in done.err
+    assert {path: path.read_bytes() for path in inside.folder.iterdir()} == before
+
+
+def test_nothing_is_written_where_not_all_can_be(inside: Shell, lossy: Path) -> None:
+    names = ("--out", "heard.wav", "--log", "no/log.csv")
+    assert inside.run("measure", "playout", "trace.csv", *QUICK, *names).code == 1
+    assert not (inside.folder / "heard.wav").exists()
