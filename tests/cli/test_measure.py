@@ -174,6 +174,8 @@ def test_the_quality_is_judged_where_a_judge_is(inside: Shell, lossy: Path) -> N
         (("trace.csv", "--fec", "some"), "--fec is 'some'; expected on or off"),
         (("trace.csv", "--ssrc", "me"), "--ssrc is 'me'"),
         (("trace.csv", "--log", "log.txt"), "expected a name that ends in .csv or .jsonl"),
+        (("seconds.csv",), "give longer audio, or a longer trace (its rows are 0.02 ms apart"),
+        (("/dev/null",), "/dev/null is a pipe or a device, and is read twice"),
         (("trace.csv", "--out", "heard.mp3"), "expected a name that ends in .wav"),
         (("trace.csv", "--out", "no/heard.wav"), "no: there is no such folder; create it first"),
         (("trace.csv", "--log", "trace.csv"), "trace.csv is what is read, and would be replaced"),
@@ -188,6 +190,8 @@ def test_what_is_wrong_is_one_line(
     inside: Shell, lossy: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     (inside.folder / "empty.csv").write_text("")
+    seconds = "".join(f"{n / 50},{n / 50}\n" for n in range(500))
+    (inside.folder / "seconds.csv").write_text(f"send_ms,arrival_ms\n{seconds}")
     done = inside.run("measure", "playout", *arguments)
     assert (done.code, done.out) == (1, "") or done.code == 2, done
     assert message in done.err
