@@ -272,7 +272,9 @@ def _network_rows(played: "PlayedCall") -> list[tuple[str, object]]:
         )
         rows.append(("clocks", clocks))
     if n.reordered or n.duplicates:
-        rows.append(("out of order", f"{n.reordered} packets; {n.duplicates} came twice"))
+        rows.append(
+            ("out of order", f"{n.reordered} of {n.packets} packets; {n.duplicates} came twice")
+        )
     return rows
 
 
@@ -308,14 +310,14 @@ def _quality(played: "PlayedCall") -> str:
     if not played.quality:
         return "not judged; pip install 'opuscule[quality]' adds PESQ and PLCMOS"
     q = played.quality
-    known = [
-        f"{name} {value:.2f}" + (f" ({best:.2f} without the network)" if best else "")
-        for name, value, best in (
-            ("PESQ-WB", q.pesq_wb, 4.64),
-            ("PLCMOS", q.plcmos, q.plcmos_clean),
-        )
-        if value is not None
-    ]
+    if not q.pieces:
+        return "not judged: less than a second, or nothing was heard"
+    known = list[str]()
+    if q.pesq_wb is not None:
+        known.append(f"PESQ-WB {q.pesq_wb:.2f} (4.64 is no difference)")
+    if q.plcmos is not None:
+        clean = f" ({q.plcmos_clean:.2f} without the network)" if q.plcmos_clean else ""
+        known.append(f"PLCMOS {q.plcmos:.2f}{clean}")
     return ", ".join(known) or "no speech"
 
 
