@@ -52,8 +52,8 @@ class Quality:
     """What the judges say; means over the pieces."""
 
     pesq_wb: float | None
-    """1 to 4.64; None where ``pesq`` is not installed, or nothing is known to compare with, or there
-    is nothing to judge."""
+    """1 to 4.64; None where ``pesq`` is not installed, or there is nothing to judge, or to compare
+    it with."""
     plcmos: float | None
     """1 to 5; None where ``speechmos`` is not installed, or there is nothing to judge."""
     plcmos_clean: float | None
