@@ -256,6 +256,7 @@ def test_a_remainder_does_not_spoil_what_follows() -> None:
 @pytest.mark.parametrize(
     ("ask", "error", "words"),
     [
+        (lambda d: d.conceal(-1), InvalidArgumentError, "missing_samples is -1"),
         (lambda d: d.conceal(-1, []), InvalidArgumentError, "missing_samples is -1"),
         (lambda d: d.conceal(60 * RATE + 1, []), InvalidArgumentError, "at most 60 s"),
         (lambda d: d.conceal(FRAME, [b""]), InvalidPacketError, "packet 0 after the gap"),

@@ -309,3 +309,16 @@ def test_one_stream_is_its_playout_and_loud_ones_do_not_clip() -> None:
 def test_what_does_not_fit_is_refused(make: functools.partial[object]) -> None:
     with pytest.raises(InvalidArgumentError, match=r"expected|resample"):
         make()
+
+
+@pytest.mark.parametrize("gain", [float("nan"), float("inf")])
+def test_no_gain_mutes_all(gain: float) -> None:
+    mixer = Mixer(rate=RATE)
+    stream = mixer.add(Playout(FORMAT, mode="adaptive"))
+    with pytest.raises(InvalidArgumentError, match="gain is"):
+        mixer.add(Playout(FORMAT, mode="adaptive"), gain=gain)
+    stream.gain = gain
+    with pytest.raises(InvalidArgumentError, match="expected a number such as"):
+        mixer.pull(PULL, 0.0)
+    stream.gain = 0.5
+    assert mixer.pull(PULL, 0.0) == bytes(2 * PULL)

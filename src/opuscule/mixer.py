@@ -12,6 +12,7 @@ tell. With ``adaptive`` all aim at the delay of the one that needs the longest, 
 The sum is exact as long as it is within full scale, and made quieter where it would not be.
 """
 
+import math
 from collections.abc import Hashable
 
 from opuscule import _native
@@ -40,6 +41,12 @@ _FAR_SAMPLES = 9_600
 """Adaptive streams this near each other are let be, and those this far hurry by themselves."""
 _MADE_UP_SAMPLES = 240_000
 """What adaptive streams are apart is made up for as if in this time: five seconds."""
+
+
+def _check_gain(gain: float) -> None:
+    """Refuse what would mute all streams: the sum is scaled to what is within full scale."""
+    if not math.isfinite(gain):
+        raise InvalidArgumentError(f"gain is {gain}; expected a number such as 0.5")
 
 
 class MixedStream:
@@ -173,13 +180,15 @@ class Mixer:
             gain: what its samples are multiplied by.
 
         Raises:
-            InvalidArgumentError: its rate or its channels are others than the mixer's.
+            InvalidArgumentError: its rate or its channels are others than the mixer's; the gain is
+                infinite or no number.
         """
         if (playout.rate, playout.channels) != (self.rate, self.channels):
             raise InvalidArgumentError(
                 f"the playout has {playout.rate} Hz and {playout.channels} channels; expected the "
                 f"mixer's {self.rate} Hz and {self.channels}"
             )
+        _check_gain(gain)
         stream = MixedStream(playout, clock, gain)
         self._streams.append(stream)
         return stream
@@ -200,7 +209,13 @@ class Mixer:
         return self._native.gain
 
     def pull(self, samples: int, now: float) -> bytes:
-        """Return the next ``samples`` per channel of all streams as interleaved int16."""
+        """Return the next ``samples`` per channel of all streams as interleaved int16.
+
+        Raises:
+            InvalidArgumentError: a gain is infinite or no number; nothing was pulled.
+        """
+        for stream in self._streams:
+            _check_gain(stream.gain)
         sounds: list[tuple[bytes, float]] = []
         leaders: dict[Hashable, MixedStream] = {}
         paces: dict[Hashable, Pace] = {}

@@ -211,10 +211,10 @@ class Decoder:
             InvalidArgumentError: the length is out of its range.
             InvalidPacketError: one of ``following`` is no Opus packet; nothing was concealed.
         """
-        if following is None:
-            return self._pcm(self._native.conceal(missing_samples))
         if missing_samples < 0:
             raise InvalidArgumentError(f"missing_samples is {missing_samples}; expected 0 or more")
+        if following is None:
+            return self._pcm(self._native.conceal(missing_samples))
         data, made, carried_samples = self._native.conceal_gap(missing_samples, following)
         spans = []
         start = 0
