@@ -186,6 +186,28 @@ def test_a_largest_delay_that_is_too_small_is_kept() -> None:
     assert delays[1] > 45
 
 
+@pytest.mark.parametrize("most_ms", [100, 200, 400])
+def test_who_waits_for_another_gives_nothing_up(most_ms: int) -> None:
+    mixer = Mixer()
+    playouts = [
+        Playout(FORMAT, mode="adaptive", target_delay_ms=20, max_buffer_ms=most, complexity=0)
+        for most in (most_ms, 10_000)
+    ]
+    for playout in playouts:
+        mixer.add(playout, clock="robot")
+    waiting = [Source(late_s=late_s).arrivals(0) for late_s in (0.0, 0.6)]
+    for pull in range(800):
+        now = 0.005 + pull / 100
+        for playout, coming in zip(playouts, waiting, strict=True):
+            while coming and coming[0][0] <= now:
+                at, packet = coming.pop(0)
+                playout.push(packet, at)
+        mixer.pull(PULL, now)
+    stats = playouts[0].stats
+    assert (stats.packets_overflow, stats.packets_lost) == (0, 0)
+    assert stats.preferred_buffer_size_ms == max(20, most_ms - 120)
+
+
 def test_streams_without_a_common_clock_keep_their_own_delay() -> None:
     mixer = Mixer()
     streams = [
