@@ -49,9 +49,12 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
 
     /// Plays sound no sooner after its media time than another stream of the same sender's clock
     /// wants, as long as that is within the largest delay and what may wait; `None` goes back to
-    /// what its own packets say.
-    pub fn keep_lag(&mut self, lag_us: Option<i64>) {
+    /// what its own packets say. Returns the lag that is aimed at then, where there is one.
+    pub fn keep_lag(&mut self, lag_us: Option<i64>) -> Option<i64> {
         self.kept_lag_us = lag_us;
+        let own_us = self.lag_us()?;
+        let more_us = self.target_us() - self.bounded_us(self.delay.target_us());
+        Some(own_us.saturating_add(more_us))
     }
 
     /// Shortens or lengthens what waits, before `wanted` samples are pulled.
