@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from opuscule.errors import FormatError, InvalidArgumentError
-from opuscule.files import atomic_output, check_input
+from opuscule.files import atomic_output, check_input, check_output
 
 
 def test_a_file_appears_only_when_whole(tmp_path: Path) -> None:
@@ -88,6 +88,11 @@ def test_places_where_nothing_can_be_written(tmp_path: Path) -> None:
         with pytest.raises(error, match=words) as caught, atomic_output(path):
             pytest.fail("opened")
         assert "\n" not in str(caught.value)
+        with pytest.raises(error) as checked:
+            check_output(path)
+        assert str(checked.value) == str(caught.value)
+    assert check_output(str(tmp_path / "new")) == tmp_path / "new"
+    assert not (tmp_path / "new").exists()
     assert (tmp_path / "file").read_bytes() == b"x"
 
 

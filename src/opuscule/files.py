@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from opuscule.errors import FormatError, InvalidArgumentError
 
-__all__ = ["atomic_output", "check_input", "why"]
+__all__ = ["atomic_output", "check_input", "check_output", "why"]
 
 
 def check_input(path: str | os.PathLike[str], *, expected: str = "audio") -> Path:
@@ -38,6 +38,21 @@ def check_input(path: str | os.PathLike[str], *, expected: str = "audio") -> Pat
     return path
 
 
+def check_output(path: str | os.PathLike[str]) -> Path:
+    """Return ``path`` if a file can be written there, as far as is known before it is tried.
+
+    For what is written at the end of long work. Errors: see :func:`atomic_output`.
+    """
+    path, status = _writable(path)
+    if status is None or stat.S_ISREG(status.st_mode):
+        folder = path.resolve().parent
+        if not folder.is_dir():
+            raise _no_folder(folder)
+        if not os.access(folder, os.W_OK):
+            raise _no_permission(folder)
+    return path
+
+
 def why(error: OSError) -> str:
     """Say why something failed without Python's "[Errno 28]", which tells a person nothing."""
     return error.strerror or str(error)
@@ -61,11 +76,7 @@ def atomic_output(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         InvalidArgumentError: no file can have that name.
         OSError: writing failed, such as on a full disk.
     """
-    path, status = _stat(path)
-    if status is not None and stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(f"{path} is a folder; name a file in it")
-    if status is not None and not os.access(path, os.W_OK):
-        raise PermissionError(f"{path} may not be written by this user; choose another name")
+    path, status = _writable(path)
     if status is not None and not stat.S_ISREG(status.st_mode):
         with path.open("wb") as direct:
             yield direct
@@ -107,16 +118,31 @@ def _stat(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
         ) from error
 
 
+def _writable(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
+    """As :func:`_stat`, of what may be replaced or written to."""
+    path, status = _stat(path)
+    if status is not None and stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(f"{path} is a folder; name a file in it")
+    if status is not None and not os.access(path, os.W_OK):
+        raise PermissionError(f"{path} may not be written by this user; choose another name")
+    return path, status
+
+
 def _create(part: Path) -> BinaryIO:
-    folder = part.parent
     try:
         return part.open("xb")
     except FileNotFoundError:
-        raise FileNotFoundError(f"{folder}: there is no such folder; create it first") from None
+        raise _no_folder(part.parent) from None
     except PermissionError:
-        raise PermissionError(
-            f"{folder}: this user may not create files there; choose another folder"
-        ) from None
+        raise _no_permission(part.parent) from None
+
+
+def _no_folder(folder: Path) -> FileNotFoundError:
+    return FileNotFoundError(f"{folder}: there is no such folder; create it first")
+
+
+def _no_permission(folder: Path) -> PermissionError:
+    return PermissionError(f"{folder}: this user may not create files there; choose another folder")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,6 +9,8 @@ import av
 import numpy as np
 import pytest
 
+from opuscule.cli.output import program
+
 from .conftest import Shell, loudness, read_wav, write_tone
 
 
@@ -211,6 +213,22 @@ def test_devices_and_doctor(shell: Shell) -> None:
     assert {f["what"] for f in findings if f["ok"]} >= {"libopus", "in-band FEC"}
     assert [f["what"] for f in findings if not f["ok"] and not f["optional"]] == []
     assert len(shell.well("doctor").splitlines()) == len(findings)
+
+
+@pytest.mark.parametrize(
+    ("called", "again"),
+    [
+        (".venv/bin/opuscule", ".venv/bin/opuscule"),
+        ("/usr/local/bin/opuscule", "opuscule"),  # found by the shell
+        ("opuscule", "opuscule"),
+        ("tests/run.py", "opuscule"),
+    ],
+)
+def test_what_is_proposed_can_be_typed(
+    called: str, again: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [called])
+    assert program() == again
 
 
 def test_the_demo_goes_the_whole_way(shell: Shell) -> None:

@@ -175,6 +175,11 @@ def test_the_quality_is_judged_where_a_judge_is(inside: Shell, lossy: Path) -> N
         (("trace.csv", "--fec", "some"), "--fec is 'some'; expected on or off"),
         (("trace.csv", "--ssrc", "me"), "--ssrc is 'me'"),
         (("trace.csv", "--log", "log.txt"), "expected a name that ends in .csv or .jsonl"),
+        (("seconds.csv",), "give longer audio, or a longer trace (its rows are 0.02 ms apart"),
+        (("/dev/null",), "/dev/null is a pipe or a device, and is read twice"),
+        (("trace.csv", "--out", "heard.mp3"), "expected a name that ends in .wav"),
+        (("trace.csv", "--out", "no/heard.wav"), "no: there is no such folder; create it first"),
+        (("trace.csv", "--log", "trace.csv"), "trace.csv is what is read, and would be replaced"),
         (("trace.csv", "--plot", "p.gif"), "expected a name in .png or .svg"),
         (("trace.csv", "--target-delay-ms", "-1"), "-1"),
         (("trace.csv", "--late-per-mille", "2000"), "2000"),
@@ -186,8 +191,26 @@ def test_what_is_wrong_is_one_line(
     inside: Shell, lossy: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     (inside.folder / "empty.csv").write_text("")
+    seconds = "".join(f"{n / 50},{n / 50}\n" for n in range(500))
+    (inside.folder / "seconds.csv").write_text(f"send_ms,arrival_ms\n{seconds}")
     done = inside.run("measure", "playout", *arguments)
     assert (done.code, done.out) == (1, "") or done.code == 2, done
     assert message in done.err
     assert "Traceback" not in done.err
     assert len(done.err.strip().splitlines()) == 1 or done.code == 2
+
+
+def test_what_is_played_is_not_replaced(inside: Shell, lossy: Path) -> None:
+    write_tone(inside.folder / "a.wav", 4)
+    before = {path: path.read_bytes() for path in inside.folder.iterdir()}
+    for option, name in (("--out", "a.wav"), ("--log", "trace.csv")):
+        done = inside.run("measure", "playout", "trace.csv", "a.wav", *QUICK, option, name)
+        assert done.code == 1
+        assert f"{name} is what is read" in done.err
+    assert {path: path.read_bytes() for path in inside.folder.iterdir()} == before
+
+
+def test_nothing_is_written_where_not_all_can_be(inside: Shell, lossy: Path) -> None:
+    names = ("--out", "heard.wav", "--log", "no/log.csv")
+    assert inside.run("measure", "playout", "trace.csv", *QUICK, *names).code == 1
+    assert not (inside.folder / "heard.wav").exists()

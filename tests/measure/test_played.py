@@ -361,3 +361,13 @@ def test_judges_hear_what_was_lost() -> None:
     assert scores[0] > 4.5
     assert scores[1] < scores[0] - 0.5
     assert len(clean_moses) == 1
+
+
+@pytest.mark.parametrize("packets", [2, 30, 51])
+def test_judges_of_little_or_nothing(packets: int) -> None:
+    pytest.importorskip("pesq", reason="pesq is not installed")
+    for arrivals in (clean()[:packets], [*clean()[:1], *[None] * packets]):
+        call = call_of_audio(trace_of(arrivals), None, VOICE)
+        found = play_call(call, mode="adaptive", target_delay_ms=30)
+        assert found.quality is not None
+        assert bool(found.quality.pieces) == (len(arrivals) > 50)

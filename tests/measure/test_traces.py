@@ -97,18 +97,24 @@ def test_what_wireshark_exports(tmp_path: Path) -> None:
         ("hello\nworld\n", "it is no trace"),
         ("x\n" * 100 + "send_ms,arrival_ms\n0,1\n", "it is no trace"),
         ("send_ms,ssrc\n0,1\n", "a trace has the columns"),
-        ("send_ms,sent_ms,arrival_ms\n0,0,1\n", "line 1: two columns say the same: send"),
+        ("send_ms,sent_ms,arrival_ms\n0,0,1\n", "line 1: two columns say the same: send_ms"),
         ("send_ms,arrival_ms\n", "no packet in it that arrived"),
-        ("send_ms,arrival_ms\n0,\n", "no packet in it that arrived"),
-        ("send_ms,arrival_ms\n,1\n", "line 2: send is empty"),
-        ("send_ms,arrival_ms\n0,soon\n", "line 2: arrival is 'soon'"),
-        ("send_ms,arrival_ms\n0,nan\n", "line 2: arrival is 'nan'"),
-        ("send_ms,arrival_ms\n0,1e999\n", "line 2: arrival is '1e999'"),
+        ("send_ms,arrival_ms\n0,\n", "no packet in it that arrived: got 1 rows"),
+        ("send_ms,arrival_ms\n,1\n", "line 2: send_ms is empty"),
+        (
+            "send_ms,arrival_ms\n0,soon\n",
+            "line 2: arrival_ms is 'soon'.*or nothing where",
+        ),
+        ("send_ms,arrival_ms\n0,nan\n", "line 2: arrival_ms is 'nan'"),
+        ("send_ms,arrival_ms\n0,1e999\n", "line 2: arrival_ms is '1e999'"),
         ("a,b,send_ms,arrival_ms\n0\n", "line 2 has 1 columns of 4"),
-        ("send_ms,arrival_ms\n0,0\n20\n", "line 3 has 1 columns of 2"),
-        ("send_ms;arrival_ms\n0;1,5\n", "arrival is '1,5'; expected a number such as 1.5"),
-        ("1,2\n3,4\n", "its first line is '1,2'"),
-        ("seq,timestamp,arrival_ms\n65536,0,1\n", "line 2: sequence is '65536'.*16 bits"),
+        (
+            "send_ms,arrival_ms\n0,0\n20\n",
+            "line 3 has 1 columns of 2; expected all",
+        ),
+        ("send_ms;arrival_ms\n0;1,5\n", "arrival_ms is '1,5'; expected a number such as 1.5"),
+        ("1,2\n3,4\n", "its first line is '1,2': name its columns so"),
+        ("seq,timestamp,arrival_ms\n65536,0,1\n", "line 2: seq is '65536'.*16 bits"),
         ("seq,timestamp,arrival_ms\n1,-1,1\n", "line 2: timestamp is '-1'.*32 bits"),
         ("send_ms,arrival_ms\n0," + "1" * 5000, "line 2 is longer than 4096"),
     ],
@@ -116,6 +122,43 @@ def test_what_wireshark_exports(tmp_path: Path) -> None:
 def test_what_is_no_trace_is_refused_with_the_place(text: str, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         parsed(text)
+
+
+@pytest.mark.parametrize(
+    ("unit", "doubt"),
+    [(0.001, "are 0.02 ms apart"), (1, None), (1000, "are 20000 ms apart")],
+)
+def test_times_in_another_unit_are_suspected(unit: float, doubt: str | None) -> None:
+    rows = [f"{20 * n * unit},{(20 * n + 30 + n % 7) * unit}" for n in range(300)]
+    (*notes,) = parsed("\n".join(["send_ms,arrival_ms", *rows])).notes
+    assert notes == [] if doubt is None else doubt in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("hertz", "arrival_unit", "pace"),
+    [(48_000, 1, None), (8_000, 1, "6"), (90_000, 1, "0.533"), (48_000, 0.001, "0.001")],
+)
+def test_clocks_of_another_rate_are_suspected(
+    hertz: int, arrival_unit: float, pace: str | None
+) -> None:
+    # One packet in ten is half a second late: that is a network.
+    rows = [
+        f"{n},{n * hertz // 50},{(20 * n + 500 * (n % 10 == 0)) * arrival_unit}" for n in range(400)
+    ]
+    *_, last = ("", *parsed("\n".join(["seq,timestamp,arrival_ms", *rows])).notes)
+    assert ("it came in" in last) == bool(pace)
+    assert f"it came in {pace} of the time" in last or not pace
+
+
+def test_a_table_without_the_column_has_nothing_to_choose_by() -> None:
+    with pytest.raises(InvalidArgumentError, match="no column ssrc to choose a stream by"):
+        parsed("seq,timestamp,arrival_ms\n0,0,1\n", ssrc=7)
+
+
+def test_what_powershell_writes(tmp_path: Path) -> None:
+    path = tmp_path / "trace.csv"
+    path.write_text("send_ms,arrival_ms\n0,1\n20,\n", encoding="utf-16")
+    assert [fate.arrival_ms for fate in read_trace(path).fates] == [1, None]
 
 
 def test_a_trace_without_end_is_refused() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opuscule.cli.output import emit, json_option, pairs
+from opuscule.cli.output import emit, json_option, pairs, program
 from opuscule.cli.talk import latency_rows
 
 if TYPE_CHECKING:
@@ -99,8 +99,11 @@ def _show(demo: "Demo") -> None:
         [
             ("answer", demo.answer),
             ("archive", demo.archive),
-            ("look at it", f"opuscule archive info {demo.archive}"),
-            ("hear a part", f"opuscule archive extract {demo.archive} {demo.recording} part.wav"),
+            ("look at it", f"{program()} archive info {demo.archive}"),
+            (
+                "hear a part",
+                f"{program()} archive extract {demo.archive} {demo.recording} part.wav",
+            ),
         ]
     )
 

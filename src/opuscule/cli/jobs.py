@@ -25,8 +25,9 @@ Work = Callable[[Input, Output, "Progress | None"], tuple[dict[str, object], str
 """Does one job; returns its report for a script and for a person."""
 
 FILES_HELP = (
-    "Each is written beside itself, or into the folder of -o. Of two names the second is the file "
-    "or folder to write, unless it is a file of a kind that is not written here. '-' is a pipe."
+    "Each is written beside itself, where nothing is replaced, or into the folder of -o. Of two "
+    "names the second is the file or folder to write, unless it is a file of a kind that is not "
+    "written here. '-' is a pipe."
 )
 """What happens to the names that a command is given."""
 
@@ -77,6 +78,8 @@ def plan(
     else:
         jobs = [Job(names[0], output)]
     _check_distinct(jobs)
+    if output is None:
+        _check_new(jobs)
     return jobs
 
 
@@ -103,6 +106,22 @@ def _check_distinct(jobs: Sequence[Job]) -> None:
                 "its own call and name"
             )
         seen[place] = job.source
+
+
+def _check_new(jobs: Sequence[Job]) -> None:
+    """Of a name that nobody gave, nothing is replaced: it may be what the source was made from."""
+    there = [
+        job.target
+        for job in jobs
+        if Path(job.target).is_file()
+        and os.path.realpath(job.target) != os.path.realpath(job.source)  # which is said later
+    ]
+    if there:
+        more = f" (and {len(there) - 1} more)" if len(there) > 1 else ""
+        raise InvalidArgumentError(
+            f"{there[0]} is there{more}; name another file to write, or replace it with -o: the"
+            " file, or the folder for all"
+        )
 
 
 def run_all(jobs: Sequence[Job], work: Work, doing: str, json: bool) -> None:

@@ -106,15 +106,11 @@ def playout(
         write_log,
         write_sound,
     )
-    from opuscule.measure.playout.files import check_log_name
-    from opuscule.measure.playout.picture import check_picture, write_picture
+    from opuscule.measure.playout.picture import write_picture
 
     if mode not in _MODES:
         raise InvalidArgumentError(f"--mode is {mode!r}; expected {', '.join(_MODES)}")
-    if log:
-        check_log_name(log)
-    if plot:
-        check_picture(plot)
+    _check_targets(trace, audio, out, log, plot)
     changes = {
         "bitrate": bitrate,
         "frame_ms": frame_ms,
@@ -158,6 +154,25 @@ def playout(
         f" {'at least ' if mode == 'adaptive' else ''}{target_delay_ms} ms"
     )
     _show(played, quality)
+
+
+def _check_targets(
+    trace: Path, audio: Path | None, out: Path | None, log: Path | None, plot: Path | None
+) -> None:
+    """Refuse before the call is played what could not be written after it."""
+    from opuscule.files import check_output
+    from opuscule.measure.playout.files import check_log_name, check_sound_name
+    from opuscule.measure.playout.picture import check_picture
+    from opuscule.transcode.targets import check_apart
+
+    for path, check_name in ((out, check_sound_name), (log, check_log_name), (plot, check_picture)):
+        if not path:
+            continue
+        check_name(path)
+        check_output(path)
+        for source in (trace, audio):
+            if source and source.exists():
+                check_apart(source, path)
 
 
 def _call(
@@ -258,7 +273,9 @@ def _network_rows(played: "PlayedCall") -> list[tuple[str, object]]:
         )
         rows.append(("clocks", clocks))
     if n.reordered or n.duplicates:
-        rows.append(("out of order", f"{n.reordered} packets; {n.duplicates} came twice"))
+        rows.append(
+            ("out of order", f"{n.reordered} of {n.packets} packets; {n.duplicates} came twice")
+        )
     return rows
 
 
@@ -294,14 +311,14 @@ def _quality(played: "PlayedCall") -> str:
     if not played.quality:
         return "not judged; pip install 'opuscule[quality]' adds PESQ and PLCMOS"
     q = played.quality
-    known = [
-        f"{name} {value:.2f}" + (f" ({best:.2f} without the network)" if best else "")
-        for name, value, best in (
-            ("PESQ-WB", q.pesq_wb, 4.64),
-            ("PLCMOS", q.plcmos, q.plcmos_clean),
-        )
-        if value is not None
-    ]
+    if not q.pieces:
+        return "not judged: less than a second, or nothing was heard"
+    known = list[str]()
+    if q.pesq_wb is not None:
+        known.append(f"PESQ-WB {q.pesq_wb:.2f} (4.64 is no difference)")
+    if q.plcmos is not None:
+        clean = f" ({q.plcmos_clean:.2f} without the network)" if q.plcmos_clean else ""
+        known.append(f"PLCMOS {q.plcmos:.2f}{clean}")
     return ", ".join(known) or "no speech"
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ __all__ = [
     "in_words",
     "json_option",
     "pairs",
+    "program",
     "progress_bar",
     "progress_line",
     "rate_option",
@@ -53,6 +55,16 @@ raw_option = typer.Option(
 salvage_option = typer.Option(
     False, "--salvage", help="Take a damaged or cut file as far as it goes."
 )
+
+
+def program() -> str:
+    """How to call this command again: as it was, where no search for programs finds it so.
+
+    ``make`` calls ``.venv/bin/opuscule``, and a shell afterwards knows no ``opuscule``.
+    """
+    called = sys.argv[0]
+    is_placed = Path(called).stem == "opuscule" and os.sep in called
+    return called if is_placed and not Path(called).is_absolute() else "opuscule"
 
 
 def emit(value: object, *, err: bool = False) -> None:

@@ -48,7 +48,7 @@ def call_of_audio(
         raise FormatError(
             f"{path or 'the sentence'} has {count} that ends within the {trace.duration_ms:g} ms"
             f" of the trace; a call has at least {LEAST_PACKETS}: give longer audio, or a longer"
-            " trace"
+            " trace" + "".join(f" ({note})" for note in trace.notes)
         )
     fates = _fates(trace.fates, packets)
     sent = tuple(Sent(p, at, arrival) for p, (at, arrival) in zip(packets, fates, strict=True))

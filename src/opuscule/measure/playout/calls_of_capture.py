@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from opuscule.codec import packet_duration
-from opuscule.errors import FormatError, InvalidPacketError, UnsupportedFormatError
+from opuscule.errors import (
+    FormatError,
+    InvalidArgumentError,
+    InvalidPacketError,
+    UnsupportedFormatError,
+)
 from opuscule.files import check_input
 from opuscule.measure.playout.calls import LEAST_PACKETS, Call, Sent
 from opuscule.measure.playout.capture import is_capture, read_capture
@@ -15,11 +20,11 @@ from opuscule.measure.playout.rtp import (
     MAX_PACKETS,
     Heard,
     Numbered,
+    chosen_stream,
     number,
     ordered,
     rtp_packet,
 )
-from opuscule.measure.playout.traces import chosen_stream
 from opuscule.packets import Packet, StreamFormat
 
 __all__ = ["call_of_capture", "has_capture"]
@@ -29,9 +34,15 @@ def has_capture(path: str | os.PathLike[str]) -> bool:
     """Whether a file holds captured packets.
 
     Raises:
+        InvalidArgumentError: it is no regular file.
         OSError: see :func:`opuscule.files.check_input`.
     """
-    with check_input(path, expected="a trace or a capture").open("rb") as file:
+    found = check_input(path, expected="a trace or a capture")
+    if not found.is_file():
+        raise InvalidArgumentError(
+            f"{path} is a pipe or a device, and is read twice; write it to a file first"
+        )
+    with found.open("rb") as file:
         return is_capture(file.read(4))
 
 

@@ -14,7 +14,14 @@ from opuscule.files import atomic_output
 from opuscule.measure.playout.account import DATA, timed
 from opuscule.measure.playout.report import PlayedCall
 
-__all__ = ["LOG_COLUMNS", "as_dict", "check_log_name", "write_log", "write_sound"]
+__all__ = [
+    "LOG_COLUMNS",
+    "as_dict",
+    "check_log_name",
+    "check_sound_name",
+    "write_log",
+    "write_sound",
+]
 
 LOG_COLUMNS = (
     "played_ms",
@@ -30,12 +37,24 @@ LOG_COLUMNS = (
 it stands for (48 kHz samples); played minus sent, where it is from data."""
 
 
+def check_sound_name(path: str | os.PathLike[str]) -> None:
+    """Refuse a name of another format.
+
+    Raises:
+        InvalidArgumentError: it does not end in .wav.
+    """
+    if Path(path).suffix.lower() != ".wav":
+        raise InvalidArgumentError(f"the sound is {path}; expected a name that ends in .wav")
+
+
 def write_sound(played: PlayedCall, path: str | os.PathLike[str]) -> None:
     """Write what was heard as a WAV file of int16 at 48 kHz, from the sending of the first packet.
 
     Raises:
+        InvalidArgumentError: see :func:`check_sound_name`.
         OSError: it cannot be written.
     """
+    check_sound_name(path)
     with atomic_output(path) as file:
         writer = WavWriter(file, 48_000, played.simulated.channels)
         writer.write(played.simulated.pcm)

@@ -52,9 +52,10 @@ class Quality:
     """What the judges say; means over the pieces."""
 
     pesq_wb: float | None
-    """1 to 4.64; None where ``pesq`` is not installed, or nothing is known to compare with."""
+    """1 to 4.64; None where ``pesq`` is not installed, or there is nothing to judge, or to compare
+    it with."""
     plcmos: float | None
-    """1 to 5; None where ``speechmos`` is not installed."""
+    """1 to 5; None where ``speechmos`` is not installed, or there is nothing to judge."""
     plcmos_clean: float | None
     """The same of what was said, which is not the same for every recording; None where it is not
     known."""
@@ -65,7 +66,9 @@ class Quality:
 def judge(
     pcm: bytes, channels: int, spans: Sequence[PlayedSpan], clean: bytes, *, is_whole: bool = True
 ) -> Quality | None:
-    """Judge what was heard; None if neither judge is installed, or there is nothing to judge.
+    """Judge what was heard; None if no judge is installed that could.
+
+    Of less than a second, and where nothing was heard, there is nothing to judge: no pieces.
 
     Args:
         pcm: what was heard, int16 at 48 kHz from time 0 on.
@@ -85,7 +88,7 @@ def judge(
         if span.time_samples is not None and span.origin in DATA
     )
     if len(cuts) < 2 or not moments:
-        return None
+        return Quality(None, None, None, ())
     ranges = list(pairwise(cuts))
     chosen = ranges[:: -(-len(ranges) // _MOST_PIECES)]
     spread = -(-len(chosen) // _MOST_HEARD)
@@ -130,11 +133,13 @@ def _cuts(said: "Samples") -> list[float]:
     """Where pieces begin and end, in seconds: the quietest places about every eight seconds."""
     import numpy as np
 
+    end_s = len(said) / _RATE
+    if end_s <= _LEAST_S:
+        return [0.0]
     block = _RATE // 20
     blocks = said[: len(said) // block * block].reshape(-1, block)
     # Over a fifth of a second: a pause, and not the closure of a plosive.
     power = np.convolve(np.mean(blocks**2, axis=1), np.ones(4), "same")
-    end_s = len(said) / _RATE
     cuts = [0.0]
     while cuts[-1] + _PIECE_S + _SEEK_S < end_s:
         first = round((cuts[-1] + _PIECE_S - _SEEK_S) * 20)

@@ -3,12 +3,21 @@
 Opus in RTP counts time in 48 kHz samples whatever its rate is (RFC 7587 §4.1).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from opuscule.errors import UnsupportedFormatError
+from opuscule.errors import FormatError, InvalidArgumentError, UnsupportedFormatError
 
-__all__ = ["MAX_CALL_S", "MAX_PACKETS", "Heard", "Numbered", "number", "ordered", "rtp_packet"]
+__all__ = [
+    "MAX_CALL_S",
+    "MAX_PACKETS",
+    "Heard",
+    "Numbered",
+    "chosen_stream",
+    "number",
+    "ordered",
+    "rtp_packet",
+]
 
 MAX_CALL_S = 7_200
 """The longest call that is played, in seconds."""
@@ -152,3 +161,40 @@ def _with_lost(packets: Sequence[Numbered]) -> Iterator[Numbered]:
                 yield Numbered(before.sequence + n, at, None, b"")
         yield packet
         before = packet
+
+
+def chosen_stream(
+    streams: Mapping[tuple[int, int], list[Heard]], ssrc: int | None, payload_type: int | None
+) -> tuple[list[str], list[Heard]]:
+    """Choose one of several streams by what was asked for, or the one with the most packets.
+
+    Args:
+        streams: by SSRC and payload type.
+        ssrc: the one that is wanted.
+        payload_type: the same.
+
+    Returns:
+        What to say of the others, and the packets.
+
+    Raises:
+        FormatError: there is no stream at all.
+        InvalidArgumentError: there is none such.
+    """
+    if not streams:
+        raise FormatError("there is no packet in it that arrived")
+    words = {
+        key: f"SSRC {key[0]:#010x}, payload type {key[1]}: {len(packets)} packets"
+        for key, packets in sorted(streams.items(), key=lambda item: -len(item[1]))
+    }
+    wanted = [key for key in words if ssrc in (None, key[0]) and payload_type in (None, key[1])]
+    if not wanted:
+        raise InvalidArgumentError(f"there is no such stream; there are {_some(words.values())}")
+    others = [text for key, text in words.items() if key != wanted[0]]
+    note = f"taken: {words[wanted[0]]}; also there: {_some(others)}" if others else ""
+    return [note] if note else [], streams[wanted[0]]
+
+
+def _some(texts: Iterable[str]) -> str:
+    listed = list(texts)
+    more = f"; and {len(listed) - 5} more" if len(listed) > 5 else ""
+    return "; ".join(listed[:5]) + more

@@ -10,19 +10,28 @@ stands before the heading is left out, and so are other columns:
   packet came. Numbers that are missing were lost. SSRC and payload type choose a stream.
 """
 
+import codecs
 import io
 import math
 import os
 import re
+import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from opuscule.errors import FormatError, InvalidArgumentError, UnsupportedFormatError
 from opuscule.files import check_input
-from opuscule.measure.playout.rtp import MAX_CALL_S, MAX_PACKETS, Heard, number, ordered
+from opuscule.measure.playout.rtp import (
+    MAX_CALL_S,
+    MAX_PACKETS,
+    Heard,
+    chosen_stream,
+    number,
+    ordered,
+)
 
-__all__ = ["Fate", "Trace", "chosen_stream", "read_trace", "trace_of_text"]
+__all__ = ["Fate", "Trace", "read_trace", "trace_of_text"]
 
 _MAX_LINE_BYTES = 4096
 _HEAD_LINES = 50
@@ -30,6 +39,11 @@ _MOST_MS = 1e15
 """Beyond every clock in use (epoch milliseconds are 2e12)."""
 _CLOCKS_DIFFER_MS = 60_000
 """No packet takes a minute: the ends count from different moments."""
+_ROWS_APART_MS = (0.2, 2000)
+"""Packets are no closer, and probes no farther apart; 20 ms in seconds or in microseconds are."""
+_PACES = (2 / 3, 1.5)
+"""Arriving against sending, of which networks and clocks are within; mistaken units are not."""
+_LEAST_ROWS = 10
 
 _NAMES = {
     "send": ("send_ms", "sent_ms", "send_time_ms"),
@@ -84,13 +98,17 @@ def read_trace(
     """
     found = check_input(path, expected="a trace")
     with found.open("rb") as file:
+        # What PowerShell writes with ">".
+        is_utf16 = file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        encoding = "utf-16" if is_utf16 else "utf-8-sig"
         try:
-            text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="strict", newline=None)
+            text = io.TextIOWrapper(file, encoding=encoding, errors="strict", newline=None)
             return trace_of_text(text, ssrc=ssrc, payload_type=payload_type)
         except UnicodeDecodeError as error:
             raise FormatError(
                 f"{path}: it is no text and no capture; expected what a network did, as a table"
-                " with columns such as send_ms and arrival_ms, or as pcap or pcapng"
+                " with columns such as send_ms and arrival_ms, or as pcap or pcapng; the"
+                " sound to send comes after it"
             ) from error
         except FormatError as error:
             raise type(error)(f"{path}: {error}") from error
@@ -111,11 +129,20 @@ def trace_of_text(
             )
         return _from_times(rows)
     if {"sequence", "timestamp"} <= names and names & {"arrival", "arrival_s"}:
+        for column, given in (("ssrc", ssrc), ("payload_type", payload_type)):
+            if given is not None and column not in names:
+                raise InvalidArgumentError(
+                    f"the table has no column {column} to choose a stream by: leave it out"
+                )
         return _from_numbers(rows, ssrc, payload_type)
     raise FormatError(
         "a trace has the columns send_ms and arrival_ms, or sequence number, time stamp and"
-        f" arrival (SeqNo, TimeStamp, SendTime); this one has {', '.join(sorted(names))}"
+        f" arrival (SeqNo, TimeStamp, SendTime); this one has {_named(names)}"
     )
+
+
+def _named(columns: Iterable[str]) -> str:
+    return ", ".join(sorted(_NAMES[column][0] for column in columns))
 
 
 Row = tuple[int, Mapping[str, str]]
@@ -140,7 +167,7 @@ def _rows(text: io.TextIOBase) -> Iterator[Row]:
                     break
                 continue
             if twice := [name for name, times in Counter(known).items() if times > 1]:
-                raise FormatError(f"line {n}: two columns say the same: {', '.join(twice)}")
+                raise FormatError(f"line {n}: two columns say the same: {_named(twice)}")
             # "AuLvl (V)" is one column in two words, and what is empty between spaces is not there.
             needed = len(columns) - 2 if separator is None else columns.index(known[-1]) + 1
             yield n, dict.fromkeys(known, "")
@@ -150,12 +177,15 @@ def _rows(text: io.TextIOBase) -> Iterator[Row]:
                 raise UnsupportedFormatError(f"it has more than {MAX_PACKETS} rows; cut it")
             cells = line.split(separator)
             if len(cells) < needed:
-                raise FormatError(f"line {n} has {len(cells)} columns of {len(columns)}")
+                raise FormatError(
+                    f"line {n} has {len(cells)} columns of {len(columns)}; expected all, empty ones"
+                    " too: complete the line, or take it out"
+                )
             yield n, {c: _cell(v) for c, v in zip(columns, cells, strict=False) if c}
     if not columns:
         raise FormatError(
             "it is no trace: none of its first lines names columns such as send_ms and arrival_ms;"
-            f" its first line is {first_line[:60]!r}"
+            f" its first line is {first_line[:60]!r}: name its columns so, in a line above the rest"
         )
 
 
@@ -182,7 +212,10 @@ def _milliseconds(row: Row, column: str) -> float | None:
     except ValueError:
         value = math.nan
     if not abs(value) <= _MOST_MS:
-        raise FormatError(f"line {n}: {column} is {text[:40]!r}; expected a number such as 1.5")
+        lost = ", or nothing where the packet was lost" if column.startswith("arrival") else ""
+        raise FormatError(
+            f"line {n}: {_NAMES[column][0]} is {text[:40]!r}; expected a number such as 1.5{lost}"
+        )
     return value
 
 
@@ -195,7 +228,8 @@ def _whole(row: Row, column: str, bits: int) -> int:
         value = -1
     if not 0 <= value < 1 << bits:
         raise FormatError(
-            f"line {n}: {column} is {text[:40]!r}; expected a whole number of {bits} bits"
+            f"line {n}: {_NAMES[column][0]} is {text[:40]!r}; expected a whole number of {bits}"
+            " bits"
         )
     return value
 
@@ -205,7 +239,7 @@ def _from_times(rows: Iterator[Row]) -> Trace:
     for row in rows:
         sent_ms = _milliseconds(row, "send")
         if sent_ms is None:
-            raise FormatError(f"line {row[0]}: send is empty; each row was sent at some time")
+            raise FormatError(f"line {row[0]}: send_ms is empty; each row was sent at some time")
         found.append((sent_ms, _milliseconds(row, "arrival")))
     return _trace(found, [], is_one_clock=True)
 
@@ -230,49 +264,14 @@ def _from_numbers(rows: Iterator[Row], ssrc: int | None, payload_type: int | Non
     return _trace(found, [*notes, *more], is_one_clock=False)
 
 
-def chosen_stream(
-    streams: Mapping[tuple[int, int], list[Heard]], ssrc: int | None, payload_type: int | None
-) -> tuple[list[str], list[Heard]]:
-    """Choose one of several streams by what was asked for, or the one with the most packets.
-
-    Args:
-        streams: by SSRC and payload type.
-        ssrc: the one that is wanted.
-        payload_type: the same.
-
-    Returns:
-        What to say of the others, and the packets.
-
-    Raises:
-        FormatError: there is no stream at all.
-        InvalidArgumentError: there is none such.
-    """
-    if not streams:
-        raise FormatError("there is no packet in it that arrived")
-    words = {
-        key: f"SSRC {key[0]:#010x}, payload type {key[1]}: {len(packets)} packets"
-        for key, packets in sorted(streams.items(), key=lambda item: -len(item[1]))
-    }
-    wanted = [key for key in words if ssrc in (None, key[0]) and payload_type in (None, key[1])]
-    if not wanted:
-        raise InvalidArgumentError(f"there is no such stream; there are {_some(words.values())}")
-    others = [text for key, text in words.items() if key != wanted[0]]
-    note = f"taken: {words[wanted[0]]}; also there: {_some(others)}" if others else ""
-    return [note] if note else [], streams[wanted[0]]
-
-
-def _some(texts: Iterable[str]) -> str:
-    listed = list(texts)
-    more = f"; and {len(listed) - 5} more" if len(listed) > 5 else ""
-    return "; ".join(listed[:5]) + more
-
-
 def _trace(
     found: list[tuple[float, float | None]], notes: list[str], *, is_one_clock: bool
 ) -> Trace:
     transits = [arrival - sent for sent, arrival in found if arrival is not None]
     if not transits:
-        raise FormatError("there is no packet in it that arrived")
+        raise FormatError(
+            f"there is no packet in it that arrived: got {len(found)} rows of lost ones"
+        )
     found.sort(key=lambda row: row[0])
     first_ms, least_ms = found[0][0], min(transits)
     shift_ms = 0.0
@@ -288,4 +287,22 @@ def _trace(
         raise UnsupportedFormatError(
             f"it goes on for {last_ms / 1000:.0f} s; at most {MAX_CALL_S} are played: cut it"
         )
-    return Trace(fates, tuple(notes))
+    return Trace(fates, (*notes, *_doubts(fates)))
+
+
+def _doubts(fates: Sequence[Fate]) -> Iterator[str]:
+    """What is possible, but looks like times in other units than they should be."""
+    if len(fates) < _LEAST_ROWS:
+        return
+    apart_ms = fates[-1].sent_ms / (len(fates) - 1)
+    if not _ROWS_APART_MS[0] <= apart_ms <= _ROWS_APART_MS[1]:
+        yield f"its rows are {apart_ms:g} ms apart in the mean: are its times in ms?"
+    came = [(f.sent_ms, f.arrival_ms) for f in fates if f.arrival_ms is not None]
+    halves = zip(came, came[len(came) // 2 :], strict=False)  # a stall moves few of these slopes
+    slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in halves if b[0] > a[0]]
+    pace = statistics.median(slopes) if slopes else 1.0
+    if not _PACES[0] < pace < _PACES[1]:
+        yield (
+            f"it came in {pace:.3g} of the time in which it was sent: are both in ms, and RTP time"
+            " stamps of 48 kHz, or was it sent all at once?"
+        )
