@@ -63,7 +63,9 @@ STREAMS: dict[str, Recipe | None] = {
     "dred60": Recipe(replace(_DRED, frame_ms=60, dred_ms=800), rows=3),
     # No more redundancy than the delay lets in: the rest is better spent on what is received.
     "dred40_120": Recipe(replace(_DRED, signal="voice", frame_ms=40, dred_ms=120), rows=2),
-    "dred40_240": Recipe(replace(_DRED, signal="voice", frame_ms=40, dred_ms=240), rows=2),
+    "dred40_240": Recipe(
+        replace(_DRED, application="audio", signal="voice", frame_ms=40, dred_ms=240), rows=2
+    ),
     "plain60": Recipe(replace(_PLAIN, frame_ms=60), rows=3),
     "dtx": Recipe(replace(_PLAIN, dtx=True), left_out=True, like_fec=False),
     "talkers": Recipe(_PLAIN, talkers=2),

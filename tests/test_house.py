@@ -190,3 +190,10 @@ def test_the_live_path_is_light(name: str) -> None:
 def test_the_version_is_cargos() -> None:
     cargo = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))
     assert opuscule.__version__ == cargo["workspace"]["package"]["version"]
+
+
+def test_every_file_of_rust_tests_is_run() -> None:
+    """They are one program: a file that it does not name would never be compiled."""
+    folder = ROOT / "crates" / "core" / "tests" / "core"
+    named = set(re.findall(r"^mod (\w+);$", (folder / "main.rs").read_text(), re.M))
+    assert named - {"invariants"} == {path.stem for path in folder.glob("*.rs")} - {"main"}

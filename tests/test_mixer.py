@@ -186,6 +186,56 @@ def test_a_largest_delay_that_is_too_small_is_kept() -> None:
     assert delays[1] > 45
 
 
+@pytest.mark.parametrize("most_ms", [100, 200, 400])
+def test_who_waits_for_another_gives_nothing_up(most_ms: int) -> None:
+    mixer = Mixer()
+    playouts = [
+        Playout(FORMAT, mode="adaptive", target_delay_ms=20, max_buffer_ms=most, complexity=0)
+        for most in (most_ms, 10_000)
+    ]
+    for playout in playouts:
+        mixer.add(playout, clock="robot")
+    waiting = [Source(late_s=late_s).arrivals(0) for late_s in (0.0, 0.6)]
+    for pull in range(800):
+        now = 0.005 + pull / 100
+        for playout, coming in zip(playouts, waiting, strict=True):
+            while coming and coming[0][0] <= now:
+                at, packet = coming.pop(0)
+                playout.push(packet, at)
+        mixer.pull(PULL, now)
+    stats = playouts[0].stats
+    assert (stats.packets_overflow, stats.packets_lost) == (0, 0)
+    assert stats.preferred_buffer_size_ms == max(20, most_ms - 120)
+
+
+@pytest.mark.parametrize(("most_ms", "buffer_ms"), [(40, 10_000), (1000, 160)])
+def test_who_may_not_wait_as_long_stays_at_its_largest_delay(most_ms: int, buffer_ms: int) -> None:
+    mixer = Mixer()
+    poor = Playout(FORMAT, mode="adaptive", target_delay_ms=20, complexity=0)
+    calm = Playout(
+        FORMAT,
+        mode="adaptive",
+        target_delay_ms=20,
+        max_delay_ms=most_ms,
+        max_buffer_ms=buffer_ms,
+        complexity=0,
+    )
+    streams = [mixer.add(playout, clock="robot") for playout in (poor, calm)]
+    waiting = [Source(late_s=late_s).arrivals(0) for late_s in (0.15, 0.0)]
+    for pull in range(2000):
+        now = 0.005 + pull / 100
+        for stream, coming in zip(streams, waiting, strict=True):
+            while coming and coming[0][0] <= now:
+                at, packet = coming.pop(0)
+                stream.playout.push(packet, at)
+        mixer.pull(PULL, now)
+    assert calm.stats.preferred_buffer_size_ms == 40
+    assert calm.stats.drift_ppm == 0
+    assert calm.buffered_ms <= 40 + 10
+    # 150 and 20 ms, less 40.
+    assert streams[1].offset_samples(streams[0]) == pytest.approx(130 * 48, abs=10 * 48)
+
+
 def test_streams_without_a_common_clock_keep_their_own_delay() -> None:
     mixer = Mixer()
     streams = [
@@ -232,13 +282,14 @@ def test_a_lag_is_a_time_and_only_adaptive_playout_has_one() -> None:
     assert adaptive.lag_s is None
     for playout in (fixed, adaptive):
         playout.push(Packet(0, 0, PACKET, impulses()[0]), 3.0)
-        playout.keep_lag(3.5)
+        aim_s = playout.keep_lag(3.5)
+        assert aim_s == (pytest.approx(3.5) if playout is adaptive else None)
         with pytest.raises(InvalidArgumentError, match="expected seconds"):
             playout.keep_lag(float("nan"))
     assert fixed.lag_s is None
     assert adaptive.lag_s == pytest.approx(3.06)
     assert adaptive.stats.preferred_buffer_size_ms == pytest.approx(500)
-    adaptive.keep_lag(None)
+    assert adaptive.keep_lag(None) == adaptive.lag_s
     assert adaptive.stats.preferred_buffer_size_ms == pytest.approx(60)
 
 

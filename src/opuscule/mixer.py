@@ -70,6 +70,8 @@ class MixedStream:
         """Whether :attr:`next_samples` was told by what was played last."""
         self._ahead = b""
         self._unheard_samples = 0
+        self.aim_s: float | None = None
+        """The lag that it aims at: that of the one that needs the longest, if it may."""
 
     @property
     def lag_s(self) -> float | None:
@@ -99,8 +101,13 @@ class MixedStream:
         offset = self.offset_samples(leader)
         if offset is not None and self.known and leader.known:
             offset += pulled * self._scale
-            if _NEAR_SAMPLES < abs(offset) < _FAR_SAMPLES:
-                rate -= offset / _MADE_UP_SAMPLES
+            # One whose delay may not be as long stays as far apart as it has to.
+            has_to = 0.0
+            if self.aim_s is not None and leader.aim_s is not None:
+                has_to = (leader.aim_s - self.aim_s) * MEDIA_RATE
+            left = offset - has_to
+            if abs(left) > _NEAR_SAMPLES and max(abs(left), abs(offset)) < _FAR_SAMPLES:
+                rate -= left / _MADE_UP_SAMPLES
         return Pace(max(-_MOST_RATE, min(_MOST_RATE, rate)), self.playout.pace.phase)
 
     def pull(self, samples: int, now: float) -> bytes:
@@ -252,7 +259,7 @@ class Mixer:
             own = stream.playout.lag_s
             others = lags.get(stream.clock, []) if own is not None else []
             near = [lag for lag in others if own is not None and lag <= own + MAX_SHIFT_S]
-            stream.playout.keep_lag(max(near, default=None))
+            stream.aim_s = stream.playout.keep_lag(max(near, default=None))
 
 
 def _begun_last(stream: MixedStream) -> bool:

@@ -40,8 +40,12 @@ def test_what_is_there_already_stays_as_it_is(inside: Shell) -> None:
         "archive", "import", "a.zarr", "a.wav", "b.wav", "--bitrate", "9000", "--zone", "UTC"
     )
     assert said.splitlines()[-1] == (
-        "what was there already stays as it is: --bitrate, --zone is for what is new"
+        "what was there already stays as it is; for what is new only: --bitrate, --zone"
     )
+    said = inside.well(
+        "archive", "import", "a.zarr", "a.wav", "--name", "other", "--time-expansion", "5"
+    )
+    assert said.splitlines()[-1].endswith("only: --name, --time-expansion")
 
 
 def write_noise(path: Path, seed: int) -> None:

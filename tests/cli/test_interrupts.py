@@ -137,6 +137,19 @@ def test_talk_waiting_for_an_answer_to_its_call(
     assert shell.listing() == {}
 
 
+def test_what_waits_in_an_event_loop_is_stopped_by_the_loop(
+    inside: Shell, peer: Callable[[Callable[[socket.socket], None]], str]
+) -> None:
+    """A KeyboardInterrupt in the midst of the loop would end whatever task has its turn."""
+    whose: list[str] = []
+
+    def look(_connection: socket.socket) -> None:
+        whose.append(repr(signal.getsignal(signal.SIGINT)))
+
+    inside.run("talk", "--url", peer(look), "--source", "tone:440", "--sink", "null")
+    assert "asyncio" in whose[0]
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_server_with_a_device_in_mid_sentence(shell: Shell, signum: int) -> None:
     server, url = shell.serve()

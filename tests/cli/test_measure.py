@@ -140,9 +140,10 @@ def test_a_capture_is_played_by_itself(inside: Shell) -> None:
     shown = inside.well("measure", "playout", "call.pcap", *QUICK)
     assert shown.startswith(f"call.pcap, the packets in it: 5.7 s, {len(packets)} packets of 20 ms")
     assert f"6 of {len(packets)} packets" in shown
-    done = inside.run("measure", "playout", "call.pcap", "--bitrate", "9000", "--fec", "on")
+    options = ("--bitrate", "9000", "--fec", "off", "--loss", "10")
+    done = inside.run("measure", "playout", "call.pcap", *options)
     assert done.code == 1
-    assert "call.pcap has packets of its own; leave out --bitrate, --fec" in done.err
+    assert "call.pcap has packets of its own; leave out --bitrate, --fec, --loss" in done.err
     done = inside.run("measure", "playout", "call.pcap", *QUICK, "--ssrc", "7")
     assert done.code == 1
     assert "there is no such stream; there are SSRC 0x1234abcd" in done.err

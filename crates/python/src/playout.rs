@@ -242,9 +242,8 @@ impl PyPlayout {
         Ok(errors::enter(&self.inner)?.lag_us())
     }
 
-    fn keep_lag(&self, lag_us: Option<i64>) -> PyResult<()> {
-        errors::enter(&self.inner)?.keep_lag(lag_us);
-        Ok(())
+    fn keep_lag(&self, lag_us: Option<i64>) -> PyResult<Option<i64>> {
+        Ok(errors::enter(&self.inner)?.keep_lag(lag_us))
     }
 
     fn finish(&self, end_samples: i64, end_sequence: i64) -> PyResult<()> {

@@ -4,7 +4,6 @@ Every error that is not a defect is one line on stderr and an exit code of 1; wh
 its traceback. Commands import what they need when they run, so that ``--help`` is quick.
 """
 
-import contextlib
 import logging
 import sys
 from typing import Any
@@ -44,11 +43,8 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         # A stranger's garbage is one line of ours; picows would log how it failed to parse it.
         logging.getLogger("picows").setLevel(logging.CRITICAL)
-        # What waits in an event loop is stopped by the loop.
-        waits = ctx.invoked_subcommand in ("talk", "demo", "serve")
         try:
-            with contextlib.nullcontext() if waits else takes_time_to_stop():
-                return super().invoke(ctx)
+            return super().invoke(ctx)
         except BrokenPipeError:
             raise  # who reads the output has had enough, which typer knows how to take
         except (OpusculeError, OSError) as error:
@@ -56,6 +52,13 @@ class _Commands(TyperGroup):
             sys.exit(1)
         except KeyboardInterrupt:
             stopped()
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        found = super().resolve_command(ctx, args)
+        # What waits in an event loop is stopped by the loop.
+        if found[0] not in ("talk", "demo", "serve"):
+            ctx.with_resource(takes_time_to_stop())
+        return found
 
 
 app = typer.Typer(

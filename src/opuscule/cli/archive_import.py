@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 __all__ = ["import_"]
 
 
-_NEW_ONLY = ("bitrate", "rate", "salvage", "attribute", "zone", "channel", "ultrasonic")
+_NEW_ONLY = (
+    "name",
+    "bitrate",
+    "rate",
+    "salvage",
+    "attribute",
+    "zone",
+    "channel",
+    "ultrasonic",
+    "time_expansion",
+)
 """Options that say how a new recording is made, and change nothing of one that is there."""
 
 
@@ -154,7 +164,7 @@ def import_(
             typer.echo(f"{_sum(report)}: {clock_time(report.total_samples / 48_000)}{rate_text}")
         there = report.counts["already"] + report.counts["duplicate"]
         if there and not json and (given := _given(context)):
-            typer.echo(f"what was there already stays as it is: {given} is for what is new")
+            typer.echo(f"what was there already stays as it is; for what is new only: {given}")
     except BrokenPipeError:
         complain(f"nobody reads the output; {_sum(report)}; the same command goes on from here")
         raise
@@ -173,7 +183,7 @@ def _given(context: typer.Context) -> str:
     """Which options were given that are for new recordings only."""
     sources = {option: context.get_parameter_source(option) for option in _NEW_ONLY}
     return ", ".join(
-        f"--{option}"
+        f"--{option.replace('_', '-')}"
         for option, source in sources.items()
         if source and source.name == "COMMANDLINE"
     )

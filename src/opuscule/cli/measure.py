@@ -189,7 +189,8 @@ def _call(
     given = {name: value for name, value in changes.items() if value is not None}
     if has_capture(trace):
         if given:
-            options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            names = ("loss" if name == "loss_percent" else name for name in given)
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in names)
             raise InvalidArgumentError(f"{trace} has packets of its own; leave out {options}")
         return call_of_capture(trace, ssrc=ssrc, payload_type=payload_type), True
     table = read_trace(trace, ssrc=ssrc, payload_type=payload_type)

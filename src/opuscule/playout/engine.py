@@ -180,16 +180,21 @@ class Playout:
         lag_us = self._native.lag_us
         return None if lag_us is None else lag_us / 1e6
 
-    def keep_lag(self, lag_s: float | None) -> None:
+    def keep_lag(self, lag_s: float | None) -> float | None:
         """Aim at another stream's :attr:`lag_s` where it is longer than this one's own.
 
-        The delay stays within ``max_delay_ms``. None goes back to what this stream's packets say.
-        Other modes than ``adaptive`` keep their delay.
+        The delay stays within ``max_delay_ms``, and, so that nothing has to be given up for it,
+        120 ms below ``max_buffer_ms``. None goes back to what this stream's packets say. Other
+        modes than ``adaptive`` keep their delay.
+
+        Returns:
+            The lag that is aimed at now, in seconds; None where :attr:`lag_s` is.
 
         Raises:
             InvalidArgumentError: it is no time.
         """
-        self._native.keep_lag(None if lag_s is None else _microseconds(lag_s))
+        aim_us = self._native.keep_lag(None if lag_s is None else _microseconds(lag_s))
+        return None if aim_us is None else aim_us / 1e6
 
     def take_log(self) -> list[PlayedSpan]:
         """Return what was played since the last call, at most the newest 2048 spans."""

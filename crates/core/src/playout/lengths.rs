@@ -3,10 +3,14 @@
 use super::engine::Playout;
 use super::stretch::{MAX_JOIN_MS, Unit, find_join};
 use super::{Mode, media_us};
+use crate::MEDIA_RATE;
 use crate::opus::{Decode, Error, Sample};
+use crate::packet::MAX_DURATION_SAMPLES;
 
 /// Sound decoded ahead of its time, so that there is a choice of joins.
 const AHEAD_MS: usize = MAX_JOIN_MS + 10;
+
+const LONGEST_PACKET_MS: u32 = MAX_DURATION_SAMPLES / (MEDIA_RATE / 1000);
 
 impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// The delay aimed at, in microseconds.
@@ -17,7 +21,10 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             (Mode::Whole | Mode::Fixed, _) => i64::from(self.config.target_delay_ms) * 1000,
             (Mode::Adaptive, None) => own_us,
             (Mode::Adaptive, Some((lag_us, base_us))) => {
-                own_us.max(self.bounded_us(lag_us.saturating_sub(base_us)))
+                // What waits has to fit, with the packet that comes.
+                let fits_ms = self.config.max_buffer_ms.saturating_sub(LONGEST_PACKET_MS);
+                let shared_us = self.bounded_us(lag_us.saturating_sub(base_us));
+                own_us.max(shared_us.min(i64::from(fits_ms) * 1000))
             }
         }
     }
@@ -41,9 +48,13 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     }
 
     /// Plays sound no sooner after its media time than another stream of the same sender's clock
-    /// wants, as long as that is within the largest delay; `None` goes back to what its own packets say.
-    pub fn keep_lag(&mut self, lag_us: Option<i64>) {
+    /// wants, as long as that is within the largest delay and what may wait; `None` goes back to
+    /// what its own packets say. Returns the lag that is aimed at then, where there is one.
+    pub fn keep_lag(&mut self, lag_us: Option<i64>) -> Option<i64> {
         self.kept_lag_us = lag_us;
+        let own_us = self.lag_us()?;
+        let more_us = self.target_us() - self.bounded_us(self.delay.target_us());
+        Some(own_us.saturating_add(more_us))
     }
 
     /// Shortens or lengthens what waits, before `wanted` samples are pulled.
