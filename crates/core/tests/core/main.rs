@@ -1,6 +1,7 @@
 //! The core's tests through its public calls: one program, because to link each file by itself takes
 //! longer than to run them all.
 
+mod bytes;
 mod common;
 #[path = "../../../../fuzz/src/lib.rs"]
 #[allow(

@@ -1,5 +1,6 @@
 //! RFC 6716 §3 as tables of bytes, and the parser against any bytes.
 
+use crate::bytes::{SHORT, SILK, with};
 use opuscule_core::packet::{Bandwidth, Mode, PacketError, Rule, Toc, duration_samples, parse};
 use proptest::prelude::*;
 
@@ -32,17 +33,6 @@ fn toc_table() {
         }
     }
     assert_eq!(seen, 32);
-}
-
-/// 20 ms wideband SILK, mono.
-const SILK: u8 = 9 << 3;
-/// 2.5 ms fullband CELT, mono.
-const SHORT: u8 = 28 << 3;
-
-fn with(front: &[u8], bytes: usize) -> Vec<u8> {
-    let mut packet = front.to_vec();
-    packet.resize(front.len() + bytes, 0xaa);
-    packet
 }
 
 fn lengths(packet: &[u8]) -> Result<(Vec<usize>, usize), PacketError> {

@@ -1,21 +1,11 @@
 //! Frames from packet to packet: the forms of RFC 6716 as tables of bytes.
 
+use crate::bytes::{SHORT, SILK, with};
 use opuscule_core::packet::extensions::{Extension, ExtensionError, Fault, list};
 use opuscule_core::packet::{
     EditError, MAX_PACKET_BYTES, PacketError, Rule, delimit, merge, pad, parse, parse_delimited,
     split, undelimit, unpad,
 };
-
-/// 20 ms wideband SILK, mono.
-const SILK: u8 = 9 << 3;
-/// 2.5 ms fullband CELT, mono.
-const SHORT: u8 = 28 << 3;
-
-fn with(front: &[u8], bytes: usize) -> Vec<u8> {
-    let mut packet = front.to_vec();
-    packet.resize(front.len() + bytes, 0xaa);
-    packet
-}
 
 #[test]
 fn the_shortest_form_of_some_frames() {
