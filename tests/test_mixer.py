@@ -2,6 +2,7 @@
 
 import functools
 import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -57,6 +58,22 @@ class Source:
         return found
 
 
+def pulls(
+    mixer: Mixer,
+    playouts: Sequence[Playout],
+    waiting: Sequence[list[tuple[float, Packet]]],
+    count: int,
+) -> Iterator[bytes]:
+    """So many pulls of a mixer, each after all that has come until then."""
+    for pull in range(count):
+        now = 0.005 + pull / 100
+        for playout, coming in zip(playouts, waiting, strict=True):
+            while coming and coming[0][0] <= now:
+                at, packet = coming.pop(0)
+                playout.push(packet, at)
+        yield mixer.pull(PULL, now)
+
+
 def run(
     sources: list[Source],
     mode: Mode = "fixed",
@@ -79,13 +96,10 @@ def run(
     ]
     waiting = [source.arrivals(seed) for seed, source in enumerate(sources)]
     pcm, offsets = bytearray(), []
-    for pull in range(round(seconds * 100)):
-        now = 0.005 + pull / 100
-        for stream, coming in zip(streams, waiting, strict=True):
-            while coming and coming[0][0] <= now:
-                at, packet = coming.pop(0)
-                stream.playout.push(packet, at)
-        pcm += mixer.pull(PULL, now)
+    for piece in pulls(
+        mixer, [stream.playout for stream in streams], waiting, round(seconds * 100)
+    ):
+        pcm += piece
         offsets.append([stream.offset_samples(streams[0]) for stream in streams[1:]])
     return streams, np.frombuffer(bytes(pcm), np.int16), offsets
 
@@ -196,13 +210,8 @@ def test_who_waits_for_another_gives_nothing_up(most_ms: int) -> None:
     for playout in playouts:
         mixer.add(playout, clock="robot")
     waiting = [Source(late_s=late_s).arrivals(0) for late_s in (0.0, 0.6)]
-    for pull in range(800):
-        now = 0.005 + pull / 100
-        for playout, coming in zip(playouts, waiting, strict=True):
-            while coming and coming[0][0] <= now:
-                at, packet = coming.pop(0)
-                playout.push(packet, at)
-        mixer.pull(PULL, now)
+    for _ in pulls(mixer, playouts, waiting, 800):
+        pass
     stats = playouts[0].stats
     assert (stats.packets_overflow, stats.packets_lost) == (0, 0)
     assert stats.preferred_buffer_size_ms == max(20, most_ms - 120)
@@ -222,13 +231,8 @@ def test_who_may_not_wait_as_long_stays_at_its_largest_delay(most_ms: int, buffe
     )
     streams = [mixer.add(playout, clock="robot") for playout in (poor, calm)]
     waiting = [Source(late_s=late_s).arrivals(0) for late_s in (0.15, 0.0)]
-    for pull in range(2000):
-        now = 0.005 + pull / 100
-        for stream, coming in zip(streams, waiting, strict=True):
-            while coming and coming[0][0] <= now:
-                at, packet = coming.pop(0)
-                stream.playout.push(packet, at)
-        mixer.pull(PULL, now)
+    for _ in pulls(mixer, (poor, calm), waiting, 2000):
+        pass
     assert calm.stats.preferred_buffer_size_ms == 40
     assert calm.stats.drift_ppm == 0
     assert calm.buffered_ms <= 40 + 10

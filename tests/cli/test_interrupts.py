@@ -83,17 +83,19 @@ def test_pressed_again_and_again(shell: Shell, line: str, sign: str) -> None:
     assert shell.listing() == before
 
 
+def stopped_while_it_loads(shell: Shell) -> int:
+    process = shell.start("info", "none.opus")
+    loaded = Path(f"/proc/{process.pid}/maps")
+    # Far more is loaded after msgspec.
+    wait_for(lambda: "msgspec" in loaded.read_text(), process)
+    done = shell.end(process, signal.SIGINT)
+    assert "Traceback" not in done.err
+    return done.code
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what a process has loaded")
 def test_while_it_loads(shell: Shell) -> None:
-    codes = []
-    for _ in range(6):
-        process = shell.start("info", "none.opus")
-        loaded = Path(f"/proc/{process.pid}/maps")
-        # Far more is loaded after msgspec.
-        wait_for(lambda maps=loaded: "msgspec" in maps.read_text(), process)  # type: ignore[misc]
-        done = shell.end(process, signal.SIGINT)
-        assert "Traceback" not in done.err
-        codes.append(done.code)
+    codes = [stopped_while_it_loads(shell) for _ in range(6)]
     assert 130 in codes
 
 
