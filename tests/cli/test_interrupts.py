@@ -152,6 +152,13 @@ def test_what_waits_in_an_event_loop_is_stopped_by_the_loop(
     assert "asyncio" in whose[0]
 
 
+def test_serve_gives_the_signals_back(inside: Shell) -> None:
+    """uvloop's loop keeps them when it is closed: whoever waits next would never be stopped."""
+    before = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)]
+    assert inside.run("serve", "--port", "0", "--token", "a b").code == 1
+    assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)] == before
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_server_with_a_device_in_mid_sentence(shell: Shell, signum: int) -> None:
     server, url = shell.serve()

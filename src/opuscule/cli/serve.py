@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -87,15 +87,26 @@ async def _serve(
     from opuscule.server import Server
 
     stop = asyncio.Event()
+    with _at_a_signal(stop.set):
+        server = Server(handler, host=host, port=port, keep=keep, token=token, insecure=insecure)
+        async with server:
+            typer.echo(
+                f"listening on {server.url}; speak to it with: opuscule talk --url {server.url}"
+            )
+            if server.keeper:
+                typer.echo(f"keeping what is said in {server.keeper.archive}")
+            typer.echo("Ctrl-C stops")
+            await stop.wait()
+            typer.echo("bringing what was said to safety")
+
+
+@contextlib.contextmanager
+def _at_a_signal(do: Callable[[], None]) -> Iterator[None]:
+    """Do something at SIGINT and SIGTERM, and give both back: uvloop's closed loop keeps them."""
     loop = asyncio.get_running_loop()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(signum, stop.set)
-    server = Server(handler, host=host, port=port, keep=keep, token=token, insecure=insecure)
-    async with server:
-        typer.echo(f"listening on {server.url}; speak to it with: opuscule talk --url {server.url}")
-        if server.keeper:
-            typer.echo(f"keeping what is said in {server.keeper.archive}")
-        typer.echo("Ctrl-C stops")
-        await stop.wait()
-        typer.echo("bringing what was said to safety")
+    with contextlib.ExitStack() as given_back:
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(signum, do)
+                given_back.callback(loop.remove_signal_handler, signum)
+        yield
