@@ -85,10 +85,11 @@ def verify(
         names = sorted(random.Random(seed).sample(names, sample))  # noqa: S311
     sound = True
     told: list[dict[str, object]] = []
-    for name in names:
+    for number, name in enumerate(names, 1):
         try:
             recording = opened[name]
-            report = verify_recording(recording, ranges=ranges, seed=seed)
+            with progress_bar(f"verifying {name} ({number} of {len(names)})", json) as progress:
+                report = verify_recording(recording, ranges=ranges, seed=seed, progress=progress)
         except (OpusculeError, OSError) as error:
             # The others are not to go unchecked because of one that cannot even be opened.
             sound = False
