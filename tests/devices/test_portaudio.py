@@ -86,11 +86,8 @@ def playing(pulse: "Pulse", path: Path, channels: int) -> Iterator[None]:
 def ear(pulse: "Pulse", out: Path) -> Iterator[None]:
     """Record what a listener would hear."""
     with out.open("wb") as file:
-        recorder = subprocess.Popen(
-            ["parec", "-d", "speaker.monitor", "--rate=48000", "--channels=1", "--latency-msec=20"],
-            env=pulse.environment,
-            stdout=file,
-        )
+        format_ = ["--rate=48000", "--channels=1", "--latency-msec=20"]
+        recorder = pulse.start("parec", "-d", "speaker.monitor", *format_, stdout=file)
         try:
             for _ in range(200):
                 if out.stat().st_size:
@@ -104,7 +101,7 @@ def ear(pulse: "Pulse", out: Path) -> Iterator[None]:
                 time.sleep(0.05)
         finally:
             recorder.terminate()
-            recorder.wait(10)
+            recorder.communicate(timeout=10)
 
 
 def loud(out: Path) -> tuple[NDArray[np.float64], int, int]:
