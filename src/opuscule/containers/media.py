@@ -147,6 +147,8 @@ class MediaReader(PcmReader):
         self._av = av
         self._salvage = salvage
         self._read_samples = 0
+        self.cut_short = False
+        """With ``salvage``: it ended before its header said; known when all of it is read."""
         self._file = self._path if isinstance(self._path, Pipe) else self._path.open("rb")
         self._container: InputContainer | None = None
         try:
