@@ -227,6 +227,19 @@ def test_a_catalogue_that_was_cut_off_is_found(inside: Shell, archive: Path, cut
     assert "recordings/dawn has no zarr.json, and is in the catalogue: take it from a copy" in said
 
 
+def test_an_archive_that_lost_its_own_document_is_mended(inside: Shell, archive: Path) -> None:
+    document = (archive / "zarr.json").read_bytes()
+    (archive / "zarr.json").unlink()
+    assert inside.run("archive", "verify", "a.zarr").code == 1
+    assert "mended: a.zarr/zarr.json was missing" in well(inside, "reindex", "a.zarr")
+    assert (archive / "zarr.json").read_bytes() == document
+    assert len(well(inside, "verify", "a.zarr", "--ranges", "1").splitlines()) == 3
+    # What merely has a folder of that name is left alone.
+    (inside.folder / "recordings").mkdir()
+    inside.run("archive", "reindex", ".")
+    assert not (inside.folder / "zarr.json").exists()
+
+
 @pytest.mark.usefixtures("archive")
 def test_expire(inside: Shell) -> None:
     line = ("expire", "a.zarr", "--older-than", "4w")
