@@ -1,6 +1,8 @@
 """What is kept, while there is much to seal."""
 
 import asyncio
+import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,35 @@ def test_any_place_that_the_protocol_allows_can_be_sealed(
         assert [archive[name].info.packets for name in ("some", "none")] == [3, 0]
 
     asyncio.run(asyncio.wait_for(go(), 60))
+
+
+def test_a_disk_that_stays_full_is_not_said_at_every_attempt(tmp_path: Path) -> None:
+    said: list[str] = []
+    log = logging.getLogger("opuscule.server.keeper")
+
+    async def go() -> None:
+        first, stored = asyncio.Event(), asyncio.Event()
+
+        class Reader(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                said.append(record.getMessage())
+                first.set()
+
+        reader = Reader()
+        log.addHandler(reader)
+        keeper = Keeper(tmp_path, lambda name, durable: stored.set())
+        shutil.rmtree(tmp_path / "journal")
+        await keeper.start()
+        keeper.begin("new", FORM, {})
+        keeper.append("new", packet(0), 0.0, backfill=False, discontinuity=False)
+        await first.wait()
+        await asyncio.sleep(1)  # in which it is tried again
+        (tmp_path / "journal").mkdir()
+        await stored.wait()
+        await keeper.close()
+        log.removeHandler(reader)
+
+    asyncio.run(asyncio.wait_for(go(), 60))
+    assert len(said) == 2
+    assert "not durable" in said[0]
+    assert said[1] == "the journal is written again"

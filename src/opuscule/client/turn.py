@@ -32,6 +32,7 @@ __all__ = ["Turn"]
 
 _PULL_MS = 20
 _MAX_AHEAD_S = 1.0
+_MAX_SILENCE_AHEAD_S = 0.1
 _MAX_SENT_TIMES = 1024
 _MAX_MEASUREMENTS = 4096
 
@@ -254,9 +255,12 @@ class Turn:
                 if stats.played_samples > stats.silence_samples:
                     self._on_first_sample(time.monotonic())
             await self._sink.write(pcm)
-            # A sink that never waits would be given silence without end until the next packet.
             heard_at = max(heard_at, now) + _PULL_MS / 1000
-            await asyncio.sleep(heard_at - _MAX_AHEAD_S - time.monotonic())
+            # A sink that never waits, or has a large buffer, would be given silence until the next
+            # packet, and what that brings would be heard after a hole.
+            there = self._answer_ended or playout.buffered_ms > self._target_delay_ms
+            ahead_s = _MAX_AHEAD_S if there else _MAX_SILENCE_AHEAD_S
+            await asyncio.sleep(heard_at - ahead_s - time.monotonic())
         await self._sink.drain()
 
     def _on_first_sample(self, now: float) -> None:
