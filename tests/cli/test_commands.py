@@ -146,6 +146,8 @@ def test_recordings_are_exported_and_an_archive_is_reindexed(shell: Shell) -> No
     assert again.out.endswith("1 were there before\n")
     assert shell.run("archive", "verify", "copy.zarr").code == 0
     assert shell.run("archive", "reindex", "copy.zarr").out == "copy.zarr: 1 recordings\n"
+    shell.well("archive", "export", "kept.zarr", "copy.zip")
+    assert "copy.zip is no folder; export" in shell.run("archive", "reindex", "copy.zip").err
     index = shell.folder / "copy.zarr" / "recordings" / "a" / "index" / "c" / "0"
     index.unlink()
     done = shell.run("archive", "reindex", "copy.zarr")
