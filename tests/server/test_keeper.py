@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from opuscule.archive import open_archive
+from opuscule.errors import ArchiveError
 from opuscule.journal import Durable, Journal
 from opuscule.packets import Packet, StreamFormat
 from opuscule.server import Keeper
@@ -154,3 +155,20 @@ def test_a_disk_that_stays_full_is_not_said_at_every_attempt(tmp_path: Path) -> 
     assert len(said) == 2
     assert "not durable" in said[0]
     assert said[1] == "the journal is written again"
+
+
+def test_why_something_could_not_be_sealed_is_said_to_people(tmp_path: Path) -> None:
+    async def go() -> None:
+        keeper = Keeper(tmp_path, lambda *_: None)
+        shutil.rmtree(keeper.archive / "recordings", ignore_errors=True)
+        (keeper.archive / "recordings").touch()  # where a folder ought to be
+        await keeper.start()
+        keeper.begin("new", FORM, {})
+        keeper.append("new", packet(0), 0.0, backfill=False, discontinuity=False)
+        keeper.end("new", 960)
+        with pytest.raises(ArchiveError, match="new could not be sealed: ") as caught:
+            await keeper.sealed("new")
+        assert "Errno" not in str(caught.value)
+        await keeper.close()
+
+    asyncio.run(asyncio.wait_for(go(), 60))

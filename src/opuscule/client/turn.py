@@ -14,6 +14,7 @@ from opuscule.codec import EncoderSettings, StreamEncoder
 from opuscule.devices.base import Sink, Source
 from opuscule.errors import LinkClosedError, LinkError
 from opuscule.link import (
+    ErrorReceived,
     Event,
     Link,
     PacketReceived,
@@ -98,6 +99,7 @@ class Turn:
         self._first_packet_at = 0.0
         self._answer_at = 0.0
         self._answer_ended = False
+        self._problem = ""
         self._speech_ended = False
 
     async def run(
@@ -163,6 +165,8 @@ class Turn:
             case StreamStopped(side=Side.MINE) if event.stream == self._stream:
                 why = event.reason or "it gives no reason"
                 self.fail(LinkClosedError(f"the server does not want what is said: {why}"))
+            case ErrorReceived(fatal=False) if self._answer_stream is not None:
+                self._problem = self._problem or event.message
             case ReceiptReceived() if event.stream == self._stream:
                 sent_at = self._sent_at.get(event.highest)
                 if sent_at is not None and self._link.clock.known:
@@ -315,5 +319,6 @@ class Turn:
             answer=self._playout.stats if self._playout else None,
             answer_rate=self._sink.rate,
             round_trip_ms=self._link.clock.min_rtt_us / 1000,
+            problem=self._problem,
             **{stage: Latency.of(seconds) for stage, seconds in self._measured.items()},
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 from opuscule.archive.importing.seal import seal
 from opuscule.archive.storage.store import ensure_archive
 from opuscule.errors import ArchiveError, InvalidArgumentError, JournalError
+from opuscule.files import why
 from opuscule.journal import Durable, Journal
 from opuscule.packets import Packet, StreamFormat
 
@@ -186,9 +187,12 @@ class Keeper:
             self._journal.mark_sealed(name)
             self._dirty.set()
         except (ArchiveError, InvalidArgumentError, OSError) as error:
-            self._unsealable[name] = str(error)  # not the error: it holds all that was called
+            # Not the error itself: it holds all that was called.
+            self._unsealable[name] = why(error) if isinstance(error, OSError) else str(error)
             _log.error(
-                "%s stays in the journal and is tried again at the next start: %s", name, error
+                "%s stays in the journal and is tried again at the next start: %s",
+                name,
+                self._unsealable[name],
             )
         finally:
             del self._sealing[name]
