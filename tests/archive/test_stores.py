@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,6 +200,7 @@ class Server:
             self._process = subprocess.Popen([sys.executable, "-c", program], stderr=file)
         while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
             assert self._process.poll() is None, log.read_text()
+            time.sleep(0.05)
         self.url = found[0]
         connection = http.client.HTTPConnection(self.url.removeprefix("http://"))
         connection.request("PUT", "/bucket")

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 import wave
 from typing import IO
 
@@ -189,6 +190,7 @@ def test_a_live_recording_is_kept_when_ctrl_c_ends_it(shell: Shell) -> None:
             process.stdin.flush()
             while not list(shell.folder.glob("*.part")):
                 assert process.poll() is None
+                time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             process.stdin.close()
             assert process.wait(TIMEOUT_S) == 0
