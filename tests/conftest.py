@@ -1,5 +1,6 @@
 """Fixtures for the whole project: sound devices without hardware, and real recordings."""
 
+import logging
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,6 +24,36 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def process_state() -> dict[str, object]:
+    """What belongs to the whole process, and so to every test that follows in it."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return {
+        "the current folder": Path.cwd(),
+        "the umask": umask,
+        **{str(signum): signal.getsignal(signum) for signum in SIGNALS},
+        **{f"${k}": v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"},
+    }
+
+
+SIGNALS = signal.valid_signals()
+
+
+@pytest.fixture(autouse=True)
+def process_as_it_was() -> Iterator[None]:
+    """Each test leaves its process as it was: which test comes next there is a matter of chance."""
+    before = process_state()
+    hook, picows = sys.excepthook, logging.getLogger("picows")
+    level = picows.level
+    yield
+    # What commands set for a process that is theirs, when they are called in this one.
+    sys.excepthook = hook
+    picows.setLevel(level)
+    after = process_state()
+    assert {k: v for k, v in after.items() if k not in before or before[k] != v} == {}
+    assert before.keys() == after.keys()
 
 
 @pytest.fixture(scope="session")
@@ -49,14 +81,19 @@ class Pulse:
 
     environment: dict[str, str]
     """For subprocesses: PortAudio reads it when it starts, so a test cannot use it in-process."""
+    prefix: tuple[str, ...]
+    """What lets a program have its turn in time, where that is allowed: a sound server that another
+    program keeps waiting for 100 ms has a gap, whatever is tested."""
 
-    def start(self, *command: str | os.PathLike[str], **more: str) -> "subprocess.Popen[bytes]":
+    def start(
+        self, *command: str | os.PathLike[str], stdout: "int | IO[bytes]" = subprocess.PIPE
+    ) -> "subprocess.Popen[bytes]":
         """Start a program that sees these sound devices; its output is for the test to read."""
         return subprocess.Popen(
-            command,
-            env={**self.environment, **more},
+            [*self.prefix, *command],
+            env=self.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
         )
 
@@ -65,7 +102,7 @@ class Pulse:
     ) -> subprocess.CompletedProcess[str]:
         """Run a Python script to its end with these sound devices; fails with what it said."""
         done = subprocess.run(
-            [sys.executable, "-W", "error", script, *arguments],
+            [*self.prefix, sys.executable, "-W", "error", script, *arguments],
             env={**self.environment, **more},
             capture_output=True,
             text=True,
@@ -96,6 +133,11 @@ def pulse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
     for program in ("pulseaudio", "pactl"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed: no sound devices to try")
+    prefix: tuple[str, ...] = ("chrt", "--fifo", "1")
+    try:
+        subprocess.run([*prefix, "true"], capture_output=True, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        prefix = ()
     folder = tmp_path_factory.mktemp("pulse")
     script, alsa = folder / "server.pa", folder / "asound.conf"
     script.write_text(_SERVER)
@@ -109,13 +151,13 @@ def pulse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
     }
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
-            ["pulseaudio", "-n", "-F", script, "--daemonize=no", "--exit-idle-time=-1"],
+            [*prefix, "pulseaudio", "-n", "-F", script, "--daemonize=no", "--exit-idle-time=-1"],
             env=environment,
             stdout=log,
             stderr=log,
         )
     try:
-        for _ in range(100):
+        for _ in range(1000):
             answer = subprocess.run(
                 ["pactl", "list", "short", "sources"],
                 env=environment,
@@ -127,10 +169,10 @@ def pulse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
             time.sleep(0.1)
         else:
             pytest.fail("PulseAudio does not start: " + (folder / "log").read_text())
-        yield Pulse(environment)
+        yield Pulse(environment, prefix)
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(120)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
