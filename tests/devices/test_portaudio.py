@@ -70,10 +70,11 @@ def in_time(test: Callable[["Pulse", Path], None]) -> Callable[["Pulse", Path], 
             with watched() as late_s:
                 try:
                     test(pulse, tmp_path)
-                    return
                 except AssertionError:
                     if max(late_s) < 0.02:
                         raise
+                else:
+                    return
         pytest.skip(f"this machine is too busy for sound: {max(late_s) * 1000:.0f} ms late")
 
     return repeated
