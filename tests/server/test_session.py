@@ -8,7 +8,6 @@ import time
 import weakref
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
