@@ -1,6 +1,7 @@
 """Fixtures for the whole project: sound devices without hardware, and real recordings."""
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -24,6 +25,36 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def process_state() -> dict[str, object]:
+    """What belongs to the whole process, and so to every test that follows in it."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return {
+        "the current folder": Path.cwd(),
+        "the umask": umask,
+        **{str(signum): signal.getsignal(signum) for signum in SIGNALS},
+        **{f"${k}": v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"},
+    }
+
+
+SIGNALS = signal.valid_signals()
+
+
+@pytest.fixture(autouse=True)
+def process_as_it_was() -> Iterator[None]:
+    """Each test leaves its process as it was: which test comes next there is a matter of chance."""
+    before = process_state()
+    hook, picows = sys.excepthook, logging.getLogger("picows")
+    level = picows.level
+    yield
+    # What commands set for a process that is theirs, when they are called in this one.
+    sys.excepthook = hook
+    picows.setLevel(level)
+    after = process_state()
+    assert {k: v for k, v in after.items() if k not in before or before[k] != v} == {}
+    assert before.keys() == after.keys()
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +163,7 @@ def pulse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
             stderr=log,
         )
     try:
-        for _ in range(100):
+        for _ in range(1000):
             answer = subprocess.run(
                 ["pactl", "list", "short", "sources"],
                 env=environment,
@@ -148,7 +179,7 @@ def pulse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
         yield Pulse(environment)
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(120)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
