@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from opuscule.codec import Decoder, StreamEncoder
+from opuscule.errors import InvalidArgumentError, UnsupportedFormatError
 from opuscule.packets import Packet, StreamFormat
 from opuscule.playout import DecodedPiece, Playout, PlayoutStats, StreamDecoder
 
@@ -200,3 +201,29 @@ def test_long_losses_jumps_and_damage_are_told_apart() -> None:
     assert any(origin == "silence" for origin, _, _ in lost)
     assert sum(samples for _, _, samples in lost) == 41 * 960
     assert ("silence", "jump", 9600) in found
+
+
+def test_nothing_is_taken_that_would_be_lost() -> None:
+    form, packets, end = speak()
+    decoder = StreamDecoder(form)
+
+    def push_a_minute() -> None:
+        for n in range(30):
+            for packet in shifted(packets[:100], n * 96_000, n * 100):
+                decoder.push(packet)  # and what it gives is not looked at
+
+    with pytest.raises(InvalidArgumentError, match="iterate over what push gives"):
+        push_a_minute()
+    assert decoder.stats.packets_overflow == 0
+
+    decoder = StreamDecoder(form)
+    decode(decoder, packets, end, len(packets))
+    with pytest.raises(InvalidArgumentError, match="finished"):
+        decoder.push(packets[-1])
+
+
+def test_packets_of_several_streams_are_refused() -> None:
+    surround = StreamEncoder(48_000, 6).format
+    for make in (StreamDecoder, Playout):
+        with pytest.raises(UnsupportedFormatError, match="6 channels in 4 Opus streams"):
+            make(surround)

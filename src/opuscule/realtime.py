@@ -97,6 +97,10 @@ class RealtimeBuffer:
         complexity: int = 5,
         least_complexity: int | None = None,
     ) -> None:
+        if not 0 <= hold_ms <= max_buffer_ms:
+            raise InvalidArgumentError(
+                f"hold_ms is {hold_ms}; expected 0 to max_buffer_ms, {max_buffer_ms}"
+            )
         self._rate = rate
         self._playout = Playout(
             StreamFormat(channels, 0, MEDIA_RATE),

@@ -6,7 +6,9 @@ from opuscule.errors import InvalidArgumentError
 from opuscule.packets import SAMPLE_BYTES, SampleFormat
 
 if TYPE_CHECKING:
-    from opuscule._native import PcmBuffer as Buffer
+    from opuscule import _native
+
+    Buffer: TypeAlias = _native.PcmBuffer
 else:
     Buffer = object  # collections.abc has it from Python 3.12 on
     """Anything that holds PCM: ``bytes``, ``bytearray``, ``memoryview``, ``array.array``, NumPy.
