@@ -160,6 +160,8 @@ class MixedStream:
 class Mixer:
     """Streams on their way to one ear.
 
+    Packets may be pushed to the playouts from any thread; the mixer itself is for one.
+
     Args:
         rate: output rate, an Opus rate: that of all playouts.
         channels: output channels, 1 or 2: as all playouts have.
