@@ -3,13 +3,16 @@
 import math
 from array import array
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from opuscule.codec import Decoder, StreamEncoder
+from opuscule.containers.ogg import OggWriter
 from opuscule.errors import InvalidArgumentError, UnsupportedFormatError
 from opuscule.packets import Packet, StreamFormat
 from opuscule.playout import DecodedPiece, Playout, PlayoutStats, StreamDecoder
+from opuscule.transcode import decode_file
 
 _HOUR = 3600 * 48_000
 
@@ -227,3 +230,15 @@ def test_packets_of_several_streams_are_refused() -> None:
     for make in (StreamDecoder, Playout):
         with pytest.raises(UnsupportedFormatError, match="6 channels in 4 Opus streams"):
             make(surround)
+
+
+def test_a_decoded_file_says_all_that_was_missing(tmp_path: Path) -> None:
+    form, packets, end = speak(3.0)
+    source = tmp_path / "a.opus"
+    with source.open("wb") as file:
+        writer = OggWriter(file, form)
+        writer.write_all(packets[:40] + packets[90:])
+        writer.close(end)
+    decoded = decode_file(source, tmp_path / "a.wav")
+    # A second is missing, of which concealment fills less.
+    assert (decoded.samples, decoded.concealed_samples) == (3 * 48_000, 50 * 960)
