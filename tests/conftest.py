@@ -133,7 +133,7 @@ def pulse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
     for program in ("pulseaudio", "pactl"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed: no sound devices to try")
-    prefix: tuple[str, ...] = ("chrt", "--fifo", "1")
+    prefix: tuple[str, ...] = ("chrt", "--rr", "1")
     try:
         subprocess.run([*prefix, "true"], capture_output=True, check=True)
     except (FileNotFoundError, subprocess.CalledProcessError):

@@ -194,3 +194,12 @@ def test_frames_that_are_none_are_refused() -> None:
         buffer.push(StampedFrame(EPOCH_MS + 20, b"\xff"), 0.0)
     with pytest.raises(InvalidArgumentError, match="at most an hour"):
         buffer.push(StampedFrame(EPOCH_MS - 3_700_000, data()[0]), 0.0)
+
+
+@pytest.mark.parametrize(("least", "ends_at"), [(None, 5), (0, 0)])
+def test_complexity_follows_the_load_where_it_may(least: int | None, ends_at: int) -> None:
+    buffer = RealtimeBuffer(complexity=5, least_complexity=least)
+    for k, frame in enumerate(frames(300)):
+        buffer.push(frame, 0.02 * k)
+        buffer.pull(960, 0.025 * k)  # each pull takes 5 ms more than it may
+    assert buffer.complexity == ends_at

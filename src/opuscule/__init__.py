@@ -5,7 +5,7 @@ imported when it is first asked for.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opuscule import errors
 from opuscule._native import __version__
@@ -63,7 +63,9 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:  # what a module's attribute is
-    if name in _LATER:
-        return getattr(importlib.import_module(_LATER[name]), name)
-    raise AttributeError(f"module 'opuscule' has no attribute {name!r}")
+if not TYPE_CHECKING:  # to whom any name would be one of ours, of type Any
+
+    def __getattr__(name: str) -> object:
+        if name in _LATER:
+            return getattr(importlib.import_module(_LATER[name]), name)
+        raise AttributeError(f"module 'opuscule' has no attribute {name!r}")

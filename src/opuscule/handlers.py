@@ -7,6 +7,11 @@ pieces of any size. Yielding nothing answers nothing::
     async def answer(utterance):
         pcm = await utterance.read()  # or: async for piece in utterance
         yield my_voice(my_recogniser(pcm))
+
+All devices share one event loop: what takes longer than some milliseconds belongs into
+``asyncio.to_thread``. When the device has gone, or does not want to hear more, the handler is
+cancelled where it waits, or closed at its ``yield``; what is to be put away belongs into
+``finally``.
 """
 
 import asyncio
@@ -34,8 +39,7 @@ class Utterance:
     """What somebody says, from the first packet to the end marker, as PCM.
 
     It is decoded when it is read, at complexity 5, which is what a recogniser wants; what was lost
-    is rebuilt or concealed. Reading may begin while it is still being said. A handler is cancelled
-    when its device is gone.
+    is rebuilt or concealed. Reading may begin while it is still being said.
     """
 
     def __init__(

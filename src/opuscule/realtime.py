@@ -78,6 +78,8 @@ class RealtimeBuffer:
         hold_ms: how long the first frame is held back, and so how late any may come.
         max_buffer_ms: the most audio that waits, 20 to 60,000; beyond it the oldest is dropped.
         complexity: of the decoder, 0 to 10.
+        least_complexity: how low it may go while whoever pulls cannot keep up with ``now``; it
+            comes back when there is time again. None: it stays.
 
     Raises:
         InvalidArgumentError: a value is out of its range.
@@ -91,6 +93,7 @@ class RealtimeBuffer:
         hold_ms: int = 60,
         max_buffer_ms: int = 10_000,
         complexity: int = 5,
+        least_complexity: int | None = None,
     ) -> None:
         self._rate = rate
         self._playout = Playout(
@@ -101,6 +104,7 @@ class RealtimeBuffer:
             target_delay_ms=hold_ms,
             max_buffer_ms=max_buffer_ms,
             complexity=complexity,
+            least_complexity=least_complexity,
         )
         self._frames: list[_Frame] = []
         self._missing: list[_Missing] = []
@@ -181,6 +185,11 @@ class RealtimeBuffer:
     def drift_ppm(self) -> float:
         """How much faster the sender's clock goes than that of whoever pulls, as it is followed."""
         return self._playout.stats.drift_ppm
+
+    @property
+    def complexity(self) -> int:
+        """The decoder's now."""
+        return self._playout.stats.complexity
 
     def _place(self, stamp_ms: int, duration: int) -> int:
         """Media time of a frame, by its neighbours."""

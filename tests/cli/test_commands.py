@@ -149,6 +149,8 @@ def test_recordings_are_exported_and_an_archive_is_reindexed(inside: Shell) -> N
     assert again.out.endswith("1 were there before\n")
     assert inside.run("archive", "verify", "copy.zarr").code == 0
     assert inside.run("archive", "reindex", "copy.zarr").out == "copy.zarr: 1 recordings\n"
+    inside.well("archive", "export", "kept.zarr", "copy.zip")
+    assert "copy.zip is no folder; export" in inside.run("archive", "reindex", "copy.zip").err
     index = inside.folder / "copy.zarr" / "recordings" / "a" / "index" / "c" / "0"
     index.unlink()
     done = inside.run("archive", "reindex", "copy.zarr")

@@ -66,6 +66,51 @@ def write_noise(path: Path, seed: int) -> None:
         file.writeframes(random.Random(seed).randbytes(2 * 16_000 * 30))
 
 
+def test_what_cannot_be_written_is_not_tried_for_each_recording(shell: Shell) -> None:
+    for name in "abc":
+        write_tone(shell.folder / f"{name}.wav", 0.2, hz=ord(name) * 5)
+    shell.well("archive", "import", "a.zarr", *(f"{name}.wav" for name in "abc"))
+    script = 'mount --bind a.zarr a.zarr && mount -o remount,ro,bind a.zarr || exit 77; "$@"'
+    try:
+        done = subprocess.run(
+            [
+                "unshare",
+                "--mount",
+                "sh",
+                "-c",
+                script,
+                "sh",
+                PROGRAM,
+                "archive",
+                "prepare",
+                "a.zarr",
+            ],
+            cwd=shell.folder,
+            env=shell.environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except FileNotFoundError:
+        pytest.skip("unshare is not there")
+    if done.returncode != 1:
+        pytest.skip(f"a folder cannot be made read-only here: {done.stderr}")
+    assert len(done.stderr.splitlines()) == 1
+    assert "Read-only file system" in done.stderr
+
+
+def test_the_archive_is_named_first(inside: Shell) -> None:
+    write_tone(inside.folder / "a.wav", 0.2)
+    inside.well("archive", "import", "a.zarr", "a.wav")
+    for wrong in ("a.wav", "b.zarr"):
+        done = inside.run("archive", "import", wrong, "a.zarr")
+        assert done.code == 1
+        assert done.err == (
+            "opuscule: a.zarr is an archive; name the archive first, then what comes into it\n"
+        )
+
+
 def test_a_full_disk(shell: Shell) -> None:
     """On a disk of its own, which only this process sees; there is room for one of the two."""
     script = """

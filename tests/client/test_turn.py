@@ -265,3 +265,34 @@ def test_a_sink_without_a_clock_is_given_no_silence_without_end() -> None:
         assert sink.written_samples < (took_s + 2) * 16_000
 
     run(go)
+
+
+def test_a_sink_that_never_waits_is_not_given_silence_before_its_time() -> None:
+    """What is written ahead while nothing is there would be a hole in what comes then."""
+    answers: list[int] = []
+
+    def react(server: Other, event: Event) -> None:
+        if isinstance(event, StreamEnded):
+            answers.append(server.answer(event.stream))
+
+    async def go() -> None:
+        server = Other(react)
+
+        class Endless(NullSink):
+            begun = 0.0
+            took_s = 0.0
+
+            async def write(self, pcm: bytes) -> None:
+                await super().write(pcm)
+                self.begun = self.begun or time.monotonic()
+                if self.written_samples >= 9_600 and not self.took_s:
+                    self.took_s = time.monotonic() - self.begun
+                    server.link.end_stream(answers[0], 0)
+                    server.shell.flush()
+
+        async with server as url, await opuscule.connect(url) as client:
+            sink = Endless(paced=False)
+            await client.talk(open_source("tone:440:0.1s", paced=False), sink)
+            assert sink.took_s > 0.4  # for 0.6 s; a busy machine only takes longer
+
+    run(go)

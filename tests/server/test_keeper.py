@@ -1,11 +1,14 @@
 """What is kept, while there is much to seal."""
 
 import asyncio
+import logging
+import shutil
 from pathlib import Path
 
 import pytest
 
 from opuscule.archive import open_archive
+from opuscule.errors import ArchiveError
 from opuscule.journal import Durable, Journal
 from opuscule.packets import Packet, StreamFormat
 from opuscule.server import Keeper
@@ -120,3 +123,52 @@ def test_any_place_that_the_protocol_allows_can_be_sealed(
         assert [archive[name].info.packets for name in ("some", "none")] == [3, 0]
 
     asyncio.run(asyncio.wait_for(go(), 120))
+
+
+def test_a_disk_that_stays_full_is_not_said_at_every_attempt(tmp_path: Path) -> None:
+    said: list[str] = []
+    log = logging.getLogger("opuscule.server.keeper")
+
+    async def go() -> None:
+        first, stored = asyncio.Event(), asyncio.Event()
+
+        class Reader(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                said.append(record.getMessage())
+                first.set()
+
+        reader = Reader()
+        log.addHandler(reader)
+        keeper = Keeper(tmp_path, lambda name, durable: stored.set())
+        shutil.rmtree(tmp_path / "journal")
+        await keeper.start()
+        keeper.begin("new", FORM, {})
+        keeper.append("new", packet(0), 0.0, backfill=False, discontinuity=False)
+        await first.wait()
+        await asyncio.sleep(1)  # in which it is tried again
+        (tmp_path / "journal").mkdir()
+        await stored.wait()
+        await keeper.close()
+        log.removeHandler(reader)
+
+    asyncio.run(asyncio.wait_for(go(), 120))
+    assert len(said) == 2
+    assert "not durable" in said[0]
+    assert said[1] == "the journal is written again"
+
+
+def test_why_something_could_not_be_sealed_is_said_to_people(tmp_path: Path) -> None:
+    async def go() -> None:
+        keeper = Keeper(tmp_path, lambda *_: None)
+        shutil.rmtree(keeper.archive / "recordings", ignore_errors=True)
+        (keeper.archive / "recordings").touch()  # where a folder ought to be
+        await keeper.start()
+        keeper.begin("new", FORM, {})
+        keeper.append("new", packet(0), 0.0, backfill=False, discontinuity=False)
+        keeper.end("new", 960)
+        with pytest.raises(ArchiveError, match="new could not be sealed: ") as caught:
+            await keeper.sealed("new")
+        assert "Errno" not in str(caught.value)
+        await keeper.close()
+
+    asyncio.run(asyncio.wait_for(go(), 60))

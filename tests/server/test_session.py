@@ -2,11 +2,12 @@
 
 import asyncio
 import gc
+import re
 import shutil
 import time
 import weakref
 from array import array
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -16,8 +17,8 @@ import opuscule
 from opuscule.archive import open_archive
 from opuscule.codec import Buffer, StreamEncoder, packet_duration
 from opuscule.devices import NullSink, open_source
-from opuscule.errors import OpusculeError
-from opuscule.handlers import Utterance, nothing
+from opuscule.errors import InvalidArgumentError, OpusculeError
+from opuscule.handlers import AnswerHandler, Utterance, nothing
 from opuscule.link import (
     ErrorReceived,
     Event,
@@ -33,6 +34,7 @@ from opuscule.packets import Packet
 from opuscule.server import Server
 from opuscule.transports.shell import WebSocketShell
 from opuscule.transports.websocket import connect
+from opuscule.wire.messages import Side
 
 HOUR = 3600 * 48_000
 
@@ -292,3 +294,96 @@ def test_a_disk_that_fails_is_told_to_whoever_begins(tmp_path: Path) -> None:
             (tmp_path / "journal").mkdir()
 
     run(go)
+
+
+@pytest.mark.parametrize("leave", ["stop", "drop", "close"])
+def test_a_handler_that_is_interrupted_has_cleaned_up_when_the_server_is_closed(leave: str) -> None:
+    seen: list[str] = []
+    clean = asyncio.Event()
+
+    async def endless(utterance: Utterance) -> AsyncIterator[Buffer]:
+        try:
+            while True:
+                yield bytes(32_000)
+        finally:
+            for _ in range(20):  # longer than the connection takes to end
+                await asyncio.sleep(0.01)
+            seen.append("clean")
+            clean.set()
+
+    async def go() -> None:
+        async with Server(endless, port=0) as server:
+            device = Device(server)
+            async with device:
+                encoder, _ = speech()
+                device.link.end_stream(device.start(encoder), 0)
+                device.shell.flush()
+                await device.saw(PacketReceived)
+                if leave == "stop":
+                    (answer,) = {e.stream for e in device.events if isinstance(e, PacketReceived)}
+                    device.link.stop_stream(answer, Side.YOURS, "barge-in")
+                    device.shell.flush()
+                    await clean.wait()
+                elif leave == "close":
+                    await server.close()
+        assert seen == ["clean"]
+
+    run(go)
+
+
+async def says_none(utterance: Utterance) -> AsyncIterator[Buffer]:
+    yield None  # type: ignore[misc]  # as an application without a type checker
+
+
+async def says_stereo(utterance: Utterance) -> AsyncIterator[Buffer]:
+    yield memoryview(bytes(6_400)).cast("B").cast("h", (1_600, 2))
+
+
+async def fails(utterance: Utterance) -> AsyncIterator[Buffer]:
+    yield bytes(6_400)
+    raise RuntimeError("no voice today")
+
+
+@pytest.mark.parametrize(
+    ("handler", "problem"),
+    [
+        (says_none, "no answer: the handler gives a NoneType; expected int16"),
+        (says_stereo, r"no answer: the handler gives samples of shape \(1600, 2\); expected one"),
+        (fails, "the server's answer handler failed"),
+    ],
+)
+def test_a_device_hears_why_there_is_no_answer(handler: AnswerHandler, problem: str) -> None:
+    async def go() -> None:
+        async with Server(handler, port=0) as server, await opuscule.connect(server.url) as client:
+            report = await client.talk(open_source("tone:440:0.1s", paced=False), NullSink())
+            assert re.match(problem, report.problem)
+
+    run(go)
+
+
+def test_a_turn_that_was_given_up_is_no_problem_of_the_next() -> None:
+    async def hear(utterance: Utterance) -> AsyncIterator[Buffer]:
+        yield await utterance.read()
+
+    async def go() -> None:
+        async with Server(hear, port=0) as server, await opuscule.connect(server.url) as client:
+            turn = asyncio.create_task(client.talk(open_source("tone:440"), NullSink()))
+            await asyncio.sleep(0.2)
+            turn.cancel()
+            await asyncio.wait([turn])
+            report = await client.talk(open_source("tone:440:0.1s", paced=False), NullSink())
+            assert report.problem == ""
+
+    run(go)
+
+
+def test_a_handler_that_is_no_async_generator_function_is_refused() -> None:
+    async def returns(utterance: Utterance) -> bytes:
+        return await utterance.read()
+
+    def blocks(utterance: Utterance) -> Iterator[bytes]:
+        yield b""
+
+    for handler in (returns, blocks):
+        with pytest.raises(InvalidArgumentError, match=f"{handler.__name__} is no async generator"):
+            Server(handler, port=0)  # type: ignore[arg-type]  # as without a type checker

@@ -5,7 +5,7 @@ asked for is imported when it is first asked for: reading a second does not load
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from opuscule.archive.importing.importer import ImportResult, import_file
@@ -135,9 +135,11 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:  # what a module's attribute is
-    if name in _LATER:
-        found = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
-        globals()[name] = found
-        return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # to whom any name would be one of ours, of type Any
+
+    def __getattr__(name: str) -> object:
+        if name in _LATER:
+            found = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+            globals()[name] = found
+            return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,6 @@
 """``opuscule archive prepare`` and ``verify``: what makes exactness near, and what proves it."""
 
+import errno
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ __all__ = ["prepare", "verify"]
 _Archive = Annotated[
     Path, typer.Argument(help="The archive, a folder such as archive.zarr.", readable=False)
 ]
+
+_FOR_ALL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What would fail for the other recordings, too."""
 
 
 def prepare(
@@ -45,6 +49,8 @@ def prepare(
             with progress_bar(f"preparing {name} ({number} of {len(names)})", json) as progress:
                 report = prepare_recording(opened[name], force=force, progress=progress)
         except (OpusculeError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in _FOR_ALL:
+                raise
             complain(f"{name}: {in_words(error)}")
             failed += 1
             continue
@@ -85,10 +91,11 @@ def verify(
         names = sorted(random.Random(seed).sample(names, sample))  # noqa: S311
     sound = True
     told: list[dict[str, object]] = []
-    for name in names:
+    for number, name in enumerate(names, 1):
         try:
             recording = opened[name]
-            report = verify_recording(recording, ranges=ranges, seed=seed)
+            with progress_bar(f"verifying {name} ({number} of {len(names)})", json) as progress:
+                report = verify_recording(recording, ranges=ranges, seed=seed, progress=progress)
         except (OpusculeError, OSError) as error:
             # The others are not to go unchecked because of one that cannot even be opened.
             sound = False

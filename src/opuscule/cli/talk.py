@@ -111,6 +111,8 @@ def answer_rows(report: "TalkReport") -> list[tuple[str, str]]:
     rows = []
     if report.stored:
         rows.append(("kept", f"{report.packets_stored} packets acknowledged as stored"))
+    if report.problem:
+        rows.append(("the server says", report.problem))
     stats = report.answer
     if stats is None or stats.played_samples == stats.silence_samples:
         rows.append(("answer", "none"))

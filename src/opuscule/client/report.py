@@ -49,7 +49,7 @@ class TalkReport:
     stored: bool
     """The server has acknowledged the whole stream, end marker included."""
     answer: PlayoutStats | None
-    """What the answer's samples were made from; None when there was none."""
+    """What the answer's samples were made from; an empty answer has none of them played."""
     answer_rate: int
     """Of these samples, in Hz."""
     capture: Latency | None
@@ -70,3 +70,5 @@ class TalkReport:
     """From the end of speaking to the answer's first sample: what the person waits."""
     round_trip_ms: float
     """Of the link, by its pings."""
+    problem: str = ""
+    """Why there is no answer, or not all of it, in the server's words; empty if it gave none."""

@@ -14,6 +14,7 @@ from opuscule.codec import EncoderSettings, StreamEncoder
 from opuscule.devices.base import Sink, Source
 from opuscule.errors import LinkClosedError, LinkError
 from opuscule.link import (
+    ErrorReceived,
     Event,
     Link,
     PacketReceived,
@@ -32,6 +33,7 @@ __all__ = ["Turn"]
 
 _PULL_MS = 20
 _MAX_AHEAD_S = 1.0
+_MAX_SILENCE_AHEAD_S = 0.1
 _MAX_SENT_TIMES = 1024
 _MAX_MEASUREMENTS = 4096
 
@@ -97,6 +99,7 @@ class Turn:
         self._first_packet_at = 0.0
         self._answer_at = 0.0
         self._answer_ended = False
+        self._problem = ""
         self._speech_ended = False
 
     async def run(
@@ -162,6 +165,8 @@ class Turn:
             case StreamStopped(side=Side.MINE) if event.stream == self._stream:
                 why = event.reason or "it gives no reason"
                 self.fail(LinkClosedError(f"the server does not want what is said: {why}"))
+            case ErrorReceived(fatal=False) if self._answer_stream is not None:
+                self._problem = self._problem or event.message
             case ReceiptReceived() if event.stream == self._stream:
                 sent_at = self._sent_at.get(event.highest)
                 if sent_at is not None and self._link.clock.known:
@@ -254,9 +259,12 @@ class Turn:
                 if stats.played_samples > stats.silence_samples:
                     self._on_first_sample(time.monotonic())
             await self._sink.write(pcm)
-            # A sink that never waits would be given silence without end until the next packet.
             heard_at = max(heard_at, now) + _PULL_MS / 1000
-            await asyncio.sleep(heard_at - _MAX_AHEAD_S - time.monotonic())
+            # A sink that never waits, or has a large buffer, would be given silence until the next
+            # packet, and what that brings would be heard after a hole.
+            there = self._answer_ended or playout.buffered_ms > self._target_delay_ms
+            ahead_s = _MAX_AHEAD_S if there else _MAX_SILENCE_AHEAD_S
+            await asyncio.sleep(heard_at - ahead_s - time.monotonic())
         await self._sink.drain()
 
     def _on_first_sample(self, now: float) -> None:
@@ -311,5 +319,6 @@ class Turn:
             answer=self._playout.stats if self._playout else None,
             answer_rate=self._sink.rate,
             round_trip_ms=self._link.clock.min_rtt_us / 1000,
+            problem=self._problem,
             **{stage: Latency.of(seconds) for stage, seconds in self._measured.items()},
         )

@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ __all__ = ["MediaReader", "Resampler", "open_native", "open_pcm", "opus_rate"]
 # Containers that say how many samples they hold. Others only estimate it, and may be wrong.
 _EXACT_CONTAINERS = ("flac", "aiff", "w64")
 _LOSSLESS = ("flac", "alac", "wavpack", "tta", "ape", "shorten", "mlp", "truehd")
+# Their frames have checksums, at which FFmpeg looks only when it is told to.
+_CHECKSUMMED = ("flac", "wavpack", "tta")
 # 24 bits are decoded to 32 with zeros below: which of the two it was, this does not say.
 _BITS = {"u8": 8, "s16": 16, "flt": 32, "dbl": 64}
 _INT16_FORMATS = ("u8", "u8p", "s16", "s16p")
@@ -175,6 +178,9 @@ class MediaReader(PcmReader):
                 "expected 1 to 255 and a rate"
             )
         self._rate, self._channels = context.sample_rate, context.channels
+        self._checked = context.name in _CHECKSUMMED and not self._salvage
+        if self._checked:
+            context.options = {"err_detect": "crccheck+explode"}
         self._sample_format: SampleFormat = (
             "int16" if context.format.name in _INT16_FORMATS else "float32"
         )
@@ -252,9 +258,12 @@ class MediaReader(PcmReader):
             return
         code = "s16" if self._sample_format == "int16" else "flt"
         convert = self._av.AudioResampler(format=code, rate=self._rate)
+        lead: int | None = None
         try:
             for frame in container.decode(container.streams.audio[0]):
                 self._check_same(frame)
+                if self._checked:
+                    lead = self._check_adjoins(frame, lead)
                 for packed in convert.resample(frame):
                     yield from self._blocks(packed)
             for packed in convert.resample(None):
@@ -262,15 +271,27 @@ class MediaReader(PcmReader):
         except self._av.FFmpegError as error:
             if self._salvage:
                 return
-            raise FormatError(
-                f"{self._path} is damaged after {self._read_samples} samples: "
-                f"{error.strerror}; read it with salvage to keep what is before"
-            ) from error
+            raise self._damaged(error.strerror) from error
         if self._total is not None and self._read_samples < self._total:
             raise TruncatedError(
                 f"{self._path} is damaged or cut short: got {self._read_samples} samples, its "
                 f"header promises {self._total}; read it with salvage to keep what is there"
             )
+
+    def _check_adjoins(self, frame: "AudioFrame", lead: int | None) -> int | None:
+        """Notice what PyAV passes over: frames that fail behind a sound one of the same packet."""
+        if frame.pts is None or frame.time_base != Fraction(1, self._rate):
+            return lead
+        here = frame.pts - self._read_samples
+        if lead is not None and here != lead:
+            raise self._damaged(f"a checksum is wrong, {here - lead} samples are missing")
+        return here
+
+    def _damaged(self, how: str | None) -> FormatError:
+        return FormatError(
+            f"{self._path} is damaged after {self._read_samples} samples: {how}; read it with "
+            "salvage to take it as far as it goes"
+        )
 
     def _check_same(self, frame: "AudioFrame") -> None:
         if frame.layout.nb_channels != self._channels or frame.sample_rate != self._rate:

@@ -85,7 +85,8 @@ def read_header(file: BinaryIO, salvage: bool) -> tuple[WavCoding, int | None]:
     for _ in range(_MAX_CHUNKS):
         header = read_fully(file, 8)
         if len(header) < 8:
-            raise TruncatedError(f"WAV file ends at byte {place + len(header)} without audio data")
+            end = place + len(header) if size is None else size
+            raise TruncatedError(f"WAV file ends at byte {end} without audio data")
         name, chunk_bytes = header[:4], int.from_bytes(header[4:], "little")
         place += 8
         if name == b"data":

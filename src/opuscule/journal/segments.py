@@ -122,6 +122,8 @@ class _Segment:
     ids: set[int] = field(default_factory=set)
     size: int = 0
     damaged: bool = False
+    used: bool = False
+    """There is more in it than the beginnings that it repeats."""
 
 
 class Segments:
@@ -143,12 +145,13 @@ class Segments:
             yield reader
             segment = _Segment(path, reader.recordings)
             segment.size = reader.good_bytes
+            segment.used = segment.size > 0
             segment.damaged = reader.damage is not None and not reader.damage.torn
             self._segments += (segment,)
 
     def mentioning(self, recording: int) -> list[tuple[Path, int]]:
         """List the segments in which a recording occurs, with the length of their sound part."""
-        return [(s.path, s.size) for s in self._segments if recording in s.ids and s.size]
+        return [(s.path, s.size) for s in self._segments if recording in s.ids and s.used]
 
     def write(
         self, data: bytes | bytearray, ids: AbstractSet[int], live: Mapping[int, bytes]
@@ -173,8 +176,9 @@ class Segments:
             # A torn write is not read back in any case; cut it off so that it is not reported.
             with contextlib.suppress(OSError):
                 self._file.truncate(segment.size)
-            self.close()
+            self._give_up(segment)
             raise
+        segment.used = True
         segment.ids |= ids
         segment.size += len(data)
         if segment.size >= self._segment_bytes:
@@ -223,15 +227,26 @@ class Segments:
             self._write_all(head)
             _sync_directory(self._directory)
         except OSError:
-            self.close()
+            self._give_up(segment)
             raise
         segment.size = len(head)
 
+    def _give_up(self, segment: _Segment) -> None:
+        """Write no more to the present segment, which a disk that stays full would make many of."""
+        self.close()
+        if not segment.used:
+            with contextlib.suppress(OSError):
+                segment.path.unlink()
+                self._segments = self._segments[:-1]
+
     def _write_all(self, data: bytes | bytearray) -> None:
         assert self._file is not None  # noqa: S101 - for the type checker; callers have opened it
-        left = memoryview(data)
-        while left:
-            left = left[self._file.write(left) :]
+        written = 0
+        # Released even where the error is kept: nothing can be appended to what a view looks at.
+        with memoryview(data) as view:
+            while written < len(view):
+                with view[written:] as left:
+                    written += self._file.write(left)
         os.fsync(self._file.fileno())
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from opuscule.archive.importing.seal import seal
 from opuscule.archive.storage.store import ensure_archive
 from opuscule.errors import ArchiveError, InvalidArgumentError, JournalError
+from opuscule.files import why
 from opuscule.journal import Durable, Journal
 from opuscule.packets import Packet, StreamFormat
 
@@ -70,7 +71,8 @@ class Keeper:
         self._sealing: dict[str, asyncio.Task[None]] = {}
         # One at a time: flushes share the threads, and whoever speaks now waits for a flush.
         self._turnstile = asyncio.Semaphore(1)
-        self._unsealable: dict[str, Exception] = {}
+        self._unsealable: dict[str, str] = {}
+        self._failing = False
         self._loop_task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -155,9 +157,16 @@ class Keeper:
             await self._write()
         except JournalError as error:
             # What is not durable stays in the journal's memory, and the next flush tries again.
-            _log.error("%s", error)
+            # Said once: a log on a disk that is full needs no line for each attempt.
+            if not self._failing:
+                _log.error("%s", error)
+            self._failing = True
             await asyncio.sleep(FLUSH_INTERVAL_S)
             self._dirty.set()
+        else:
+            if self._failing:
+                _log.warning("the journal is written again")
+            self._failing = False
 
     async def _write(self) -> None:
         """Flush the journal and tell of all that has become durable, whoever wanted it flushed."""
@@ -178,9 +187,12 @@ class Keeper:
             self._journal.mark_sealed(name)
             self._dirty.set()
         except (ArchiveError, InvalidArgumentError, OSError) as error:
-            self._unsealable[name] = error
+            # Not the error itself: it holds all that was called.
+            self._unsealable[name] = why(error) if isinstance(error, OSError) else str(error)
             _log.error(
-                "%s stays in the journal and is tried again at the next start: %s", name, error
+                "%s stays in the journal and is tried again at the next start: %s",
+                name,
+                self._unsealable[name],
             )
         finally:
             del self._sealing[name]

@@ -1,6 +1,7 @@
 """The server itself: a port, its sessions, and what they share."""
 
 import asyncio
+import inspect
 import secrets
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,8 @@ __all__ = ["DEFAULT_PORT", "Server", "serve"]
 DEFAULT_PORT = 8750
 """Where a server listens when nothing else is said."""
 
+_CLEAN_UP_S = 5.0
+
 
 class Server:
     """Accepts devices, keeps what they say, and answers.
@@ -38,7 +41,8 @@ class Server:
         max_devices: how many may be connected at a time.
 
     Raises:
-        InvalidArgumentError: a value is out of its range, or the server would be open to all.
+        InvalidArgumentError: a value is out of its range, the server would be open to all, or
+            ``handler`` is no async generator function.
     """
 
     def __init__(
@@ -55,6 +59,11 @@ class Server:
     ) -> None:
         check_exposure(host, token, insecure)
         check_token(token)
+        if inspect.iscoroutinefunction(handler) or inspect.isgeneratorfunction(handler):
+            raise InvalidArgumentError(
+                f"{handler.__name__} is no async generator function; expected async def, with "
+                "yield for each piece of the answer"
+            )
         if not 0 <= port <= 65_535:
             raise InvalidArgumentError(f"port is {port}; expected 0 to 65535")
         self._handler = handler
@@ -65,6 +74,7 @@ class Server:
         self._answer_rate = check_rate(answer_rate)
         self._max_devices = max_devices
         self._sessions: set[Session] = set()
+        self._answering: set[asyncio.Task[None]] = set()
         self._closing = False
         self._listener: asyncio.Server | None = None
         self.keeper: Keeper | None = None
@@ -96,11 +106,16 @@ class Server:
             raise
 
     async def close(self) -> None:
-        """Say goodbye to every device, and bring to safety what they said."""
+        """Say goodbye to every device, and bring to safety what they said.
+
+        Handlers that are cancelled have 5 s to clean up.
+        """
         self._closing = True
         if self._listener:
             self._listener.close()
         await asyncio.gather(*(session.close() for session in list(self._sessions)))
+        if tasks := self._answering - {asyncio.current_task()}:
+            await asyncio.wait(tasks, timeout=_CLEAN_UP_S)
         if self.keeper:
             await self.keeper.close()
 
@@ -124,7 +139,14 @@ class Server:
         if self._closing or len(self._sessions) >= self._max_devices:
             return None
         name = secrets.token_hex(4)
-        session = Session(name, self._handler, self.keeper, self._answer_rate, self._sessions)
+        session = Session(
+            name,
+            self._handler,
+            self.keeper,
+            self._answer_rate,
+            self._sessions,
+            self._answering,
+        )
         return session.shell
 
     def _on_stored(self, recording: str, durable: Durable) -> None:
@@ -141,6 +163,7 @@ async def serve(
     token: str | None = None,
     insecure: bool = False,
     answer_rate: int = 16_000,
+    max_devices: int = 256,
 ) -> None:
     """Serve until cancelled; the arguments are those of :class:`Server`."""
     server = Server(
@@ -151,6 +174,7 @@ async def serve(
         token=token,
         insecure=insecure,
         answer_rate=answer_rate,
+        max_devices=max_devices,
     )
     async with server:
         await server.serve_forever()

@@ -8,13 +8,11 @@ is how a device knows that nothing more comes.
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opuscule import __version__
-from opuscule.codec import Buffer, StreamEncoder, packet_duration
+from opuscule.codec import StreamEncoder, packet_duration
 from opuscule.errors import (
-    InvalidArgumentError,
     JournalError,
     LinkClosedError,
     LinkError,
@@ -35,6 +33,7 @@ from opuscule.link import (
     StreamStopped,
 )
 from opuscule.packets import Packet
+from opuscule.server.given import closing, frames
 from opuscule.server.keeper import Keeper, recording_name
 from opuscule.transports.shell import WebSocketShell
 from opuscule.wire.messages import Side
@@ -74,6 +73,7 @@ class Session:
         keeper: where streams are kept, or None.
         answer_rate: of the handler's samples, in Hz.
         sessions: where it stands while it is connected.
+        answering: where its handlers' tasks are while they run, which may be longer.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Session:
         keeper: Keeper | None,
         answer_rate: int,
         sessions: "set[Session]",
+        answering: set[asyncio.Task[None]],
     ) -> None:
         self.name = name
         self.device = ""
@@ -90,6 +91,7 @@ class Session:
         self._keeper = keeper
         self._answer_rate = answer_rate
         self._sessions = sessions
+        self._answering = answering
         self._streams: dict[int, _Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.link = Link(
@@ -165,11 +167,13 @@ class Session:
         self._streams[event.stream] = stream
         stream.task = asyncio.create_task(self._answer(event.stream, stream))
         self._tasks.add(stream.task)
+        self._answering.add(stream.task)
         stream.task.add_done_callback(lambda _: self._on_answered(event.stream, stream))
 
     def _on_answered(self, number: int, stream: _Stream) -> None:
         if stream.task:
             self._tasks.discard(stream.task)
+            self._answering.discard(stream.task)
         self._forget(number, stream)
 
     def _forget(self, number: int, stream: _Stream) -> None:
@@ -264,26 +268,31 @@ class Session:
                 self.link.send_packet(answer, packet)
                 self.shell.flush()
 
+        problem = ""
         try:
             try:
-                async for pcm in self._handler(stream.utterance):
-                    for piece in _pieces(pcm, self._answer_rate):
-                        await send(encoder.push(piece))
+                async with closing(self._handler(stream.utterance)) as answer:
+                    async for pcm in answer:
+                        for piece in frames(pcm, self._answer_rate * _FRAME_MS // 1000):
+                            await send(encoder.push(piece))
                 await send(encoder.finish())
-            except LinkClosedError as error:
-                # The device's doing: it went away or changed its mind.
-                _log.info("%s: no answer: %s", self.name, error)
-                self.link.warn("handler", f"no answer: {error}"[:200])
             except OpusculeError as error:
-                # That a device gave up is its own business, and it knows.
-                level = logging.INFO if stream.abandoned else logging.WARNING
-                _log.log(level, "%s: no answer: %s", self.name, error)
-                if not stream.abandoned:
-                    self.link.warn("handler", f"no answer: {error}"[:200])
+                # That a device went away or changed its mind is its own business, and it knows.
+                known = stream.abandoned or isinstance(error, LinkClosedError)
+                _log.log(
+                    logging.INFO if known else logging.WARNING,
+                    "%s: no answer: %s",
+                    self.name,
+                    error,
+                )
+                problem = f"no answer: {error}"
             except Exception:
                 # The application's own fault; its other utterances go on.
                 _log.exception("%s: the answer handler failed", self.name)
-                self.link.warn("handler", "the server's answer handler failed")
+                problem = "the server's answer handler failed"
+            begin()  # first, so that the device knows which answer is meant
+            if problem and not stream.abandoned:
+                self.link.warn("handler", problem[:200])
             self.link.end_stream(begin(), encoder.end_samples)
             self.shell.flush()
         except LinkError as error:
@@ -298,19 +307,6 @@ class Session:
             name="answer",
             reply_to=number,
         )
-
-
-def _pieces(pcm: Buffer, rate: int) -> Iterator[bytes]:
-    """Cut what a handler gives into frames, so that encoding never holds the loop for long."""
-    view = memoryview(pcm)
-    if view.format not in ("h", "B", "b", "c"):
-        raise InvalidArgumentError(
-            f"the handler gives samples of type {view.format!r}; expected int16, or bytes of them"
-        )
-    data = view.tobytes()
-    size = rate * _FRAME_MS // 1000 * 2
-    for at in range(0, len(data), size):
-        yield data[at : at + size]
 
 
 def _merged(ranges: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ mod common;
     reason = "the fuzz targets are a crate of their own"
 )]
 mod invariants;
+mod random;
 mod voice;
 
 mod conceal;

@@ -4,39 +4,17 @@
 //! `cargo test --release --test core packet_reference -- --ignored` has ten million.
 
 use crate::invariants::{delimited, edit, extensions, packet};
+use crate::random::Random;
 use opuscule_core::packet::{delimit, parse, parse_delimited};
 
-/// Xorshift64*: the same numbers everywhere.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// 0 to `below` - 1.
-    fn under(&mut self, below: usize) -> usize {
-        (self.next() >> 33) as usize % below
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| (self.next() >> 40) as u8).collect()
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.under(n) == 0
-    }
-
     /// Mostly short, sometimes at an edge of a length's form or beyond what is allowed.
     fn length(&mut self) -> usize {
         const EDGES: [usize; 10] = [0, 1, 251, 252, 253, 255, 256, 1274, 1275, 1276];
-        match self.under(16) {
-            0..=11 => self.under(24),
-            12..=14 => self.under(300),
-            _ => EDGES[self.under(EDGES.len())],
+        match self.below(16) {
+            0..=11 => self.below(24),
+            12..=14 => self.below(300),
+            _ => EDGES[self.below(EDGES.len())],
         }
     }
 
@@ -60,7 +38,7 @@ impl Random {
             }
             _ => {
                 let most = if self.one_in(20) { 64 } else { 7 };
-                let count = self.under(most);
+                let count = self.below(most);
                 let (variable, padded) = (self.one_in(2), self.one_in(2));
                 out.push(u8::from(variable) << 7 | u8::from(padded) << 6 | count as u8);
                 if padded {
@@ -86,19 +64,19 @@ impl Random {
 
     /// Padding with extensions in it, often.
     fn padding(&mut self, bytes: usize) -> Vec<u8> {
-        let mut padding = match self.under(3) {
+        let mut padding = match self.below(3) {
             0 => vec![0; bytes],
             1 => self.bytes(bytes),
             _ => Vec::new(),
         };
         while padding.len() < bytes {
             const IDS: [u8; 8] = [1, 2, 3, 4, 5, 7, 8, 64 << 1];
-            let id = match self.under(4) {
+            let id = match self.below(4) {
                 0 => self.next() as u8,
-                _ => IDS[self.under(IDS.len())],
+                _ => IDS[self.below(IDS.len())],
             };
             padding.push(id);
-            let payload = self.under(4);
+            let payload = self.below(4);
             padding.push(payload as u8);
             let content = self.bytes(payload);
             padding.extend(content);
@@ -107,16 +85,16 @@ impl Random {
         padding
     }
 
-    //// Bits flipped, bytes put in, taken out, cut off.
+    /// Bits flipped, bytes put in, taken out, cut off.
     fn damage(&mut self, bytes: &mut Vec<u8>) {
-        for _ in 0..=self.under(3) {
-            let at = self.under(bytes.len() + 1);
+        for _ in 0..=self.below(3) {
+            let at = self.below(bytes.len() + 1);
             // Most of what matters is in front.
             let at = if self.one_in(2) { at.min(3) } else { at };
-            match self.under(4) {
-                0 if at < bytes.len() => bytes[at] ^= 1 << self.under(8),
+            match self.below(4) {
+                0 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
                 1 if at < bytes.len() => drop(bytes.remove(at)),
-                2 => bytes.insert(at.min(bytes.len()), self.0 as u8),
+                2 => bytes.insert(at.min(bytes.len()), self.next() as u8),
                 _ => bytes.truncate(at),
             }
         }
@@ -125,11 +103,11 @@ impl Random {
 
 /// Compares so many packets; how many were sound, in either framing.
 fn compare(packets: usize, seed: u64) -> (usize, usize) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let (mut sound, mut sound_delimited) = (0, 0);
     for i in 0..packets {
         let mut bytes = if i % 8 == 7 {
-            let length = random.under(40);
+            let length = random.below(40);
             random.bytes(length)
         } else {
             random.packet()
@@ -145,7 +123,7 @@ fn compare(packets: usize, seed: u64) -> (usize, usize) {
         delimited::check(&framed);
         sound += usize::from(parse(&bytes).is_ok());
         sound_delimited += usize::from(parse_delimited(&framed).is_ok());
-        let length = random.under(60);
+        let length = random.below(60);
         let mut padding = random.padding(length);
         padding.insert(0, random.next() as u8 & 7);
         extensions::check(&padding);

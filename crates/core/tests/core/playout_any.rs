@@ -1,22 +1,9 @@
 //! Playout's invariant with scenarios drawn at random, without libFuzzer's slow instruments.
 
 use crate::invariants::playout::check;
-
-/// A small generator (xorshift64*): the same scenarios for the same seed.
-struct Random(u64);
+use crate::random::Random;
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 8
-    }
-
-    fn below(&mut self, most: usize) -> usize {
-        (self.next() % most as u64) as usize
-    }
-
     /// Bytes of which the small are more frequent, as they are the ones that do more; every other
     /// time one of the seeds, with some of its bytes changed or with another's end.
     fn scenario(&mut self, seeds: &[Vec<u8>], bytes: &mut Vec<u8>) {
@@ -58,7 +45,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 fn run(scenarios: u64, seed: u64) {
-    let (mut random, seeds, mut bytes) = (Random(seed), seeds(), Vec::new());
+    let (mut random, seeds, mut bytes) = (Random::new(seed), seeds(), Vec::new());
     for n in 0..scenarios {
         if n > 0 && n.is_multiple_of(1_000_000) {
             println!("{n} scenarios");

@@ -1,5 +1,6 @@
 //! What playout allocates: nothing in the steady state, and never more than is stated.
 
+use crate::random::Random;
 use crate::voice::{self, FRAME, packets};
 use allocation_counter::measure;
 use opuscule_core::playout::{Incoming, Mode, Playout, PlayoutConfig};
@@ -59,13 +60,7 @@ const fn most_bytes(max_buffer_ms: usize) -> u64 {
 
 #[test]
 fn memory_is_bounded_whatever_is_pushed() {
-    let mut state = 1_u64;
-    let mut random = move |below: u64| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) % below
-    };
+    let mut random = Random::new(1);
     // Code 3, one frame and padding up to the longest packet that is taken (RFC 6716 §3.2.5).
     let padding = |bytes: usize| {
         let mut packet = vec![0x83, 0x41];
@@ -82,29 +77,29 @@ fn memory_is_bounded_whatever_is_pushed() {
             let (mut place, mut now_us) = (1_i64 << 40, 0);
             for number in 0..30_000 {
                 // Now and then the sender begins anew, or a stray comes.
-                place += random(600) as i64 - 100;
-                let far = match random(500) {
+                place += random.below(600) as i64 - 100;
+                let far = match random.below(500) {
                     0 => {
-                        place = random(1 << 50) as i64;
+                        place = random.below(1 << 50) as i64;
                         0
                     }
                     n if n < 5 => 1 << (20 + 5 * n),
                     _ => 0,
                 };
-                let data = match random(4) {
-                    0 => &huge[random(3) as usize],
-                    n => &packets()[(random(50) * n) as usize % 50],
+                let data = match random.below(4) {
+                    0 => &huge[random.below(3)],
+                    n => &packets()[random.below(50) * n % 50],
                 };
                 let packet = Incoming {
                     sequence: number,
                     time: place + far,
                     data,
-                    jump: random(5) == 0,
+                    jump: random.one_in(5),
                 };
                 playout.push(packet, now_us).unwrap();
-                now_us += random(3000) as i64;
-                if random(3) == 0 {
-                    let samples = random(1000) as usize;
+                now_us += random.below(3000) as i64;
+                if random.one_in(3) {
+                    let samples = random.below(1000);
                     playout.pull(&mut out[..samples], now_us).unwrap();
                 }
             }

@@ -77,6 +77,9 @@ class Archive(Collection[str]):
         self._known = (0, 0)  # how many bytes of the catalogue, and their CRC32C
         self._told = False
 
+    def __repr__(self) -> str:
+        return f"<Archive {self.store.name!r}>"
+
     @property
     def path(self) -> Path:
         """Its folder.

@@ -48,8 +48,11 @@ def reindex(path: Path) -> ReindexReport:
         path: a local archive.
 
     Raises:
+        ArchiveError: it is not in a folder.
         OSError: it cannot be read or written.
     """
+    if path.is_file():
+        raise ArchiveError(f"{path} is no folder; export it into a local archive first")
     store = LocalStore(path)
     mended, lost = list[str](), list[str]()
     lock = lock_archive(path)
