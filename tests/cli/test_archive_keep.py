@@ -206,6 +206,35 @@ def test_who_sits_there_is_asked(inside: Shell) -> None:
     assert listed(inside, "a.zarr") == []
 
 
+@pytest.mark.parametrize("cut", ["a line", "a piece"])
+def test_a_catalogue_that_was_cut_off_is_found(inside: Shell, archive: Path, cut: str) -> None:
+    catalogue = archive / "catalogue.jsonl"
+    first, *_ = catalogue.read_bytes().splitlines(keepends=True)
+    catalogue.write_bytes(first if cut == "a line" else first[:100])
+    done = inside.run("archive", "verify", "a.zarr", "--ranges", "1")
+    assert done.code == 1
+    lacking = 2 if cut == "a line" else 3
+    assert done.out.count("NOT SOUND: the catalogue lacks it: opuscule archive reindex") == lacking
+    well(inside, "reindex", "a.zarr")
+    assert len(well(inside, "verify", "a.zarr", "--ranges", "1").splitlines()) == 3
+    (archive / "recordings" / "dawn" / "zarr.json").unlink()
+    said = inside.run("archive", "verify", "a.zarr", "dawn").err
+    assert "recordings/dawn has no zarr.json, and is in the catalogue: take it from a copy" in said
+
+
+def test_an_archive_that_lost_its_own_document_is_mended(inside: Shell, archive: Path) -> None:
+    document = (archive / "zarr.json").read_bytes()
+    (archive / "zarr.json").unlink()
+    assert inside.run("archive", "verify", "a.zarr").code == 1
+    assert "mended: a.zarr/zarr.json was missing" in well(inside, "reindex", "a.zarr")
+    assert (archive / "zarr.json").read_bytes() == document
+    assert len(well(inside, "verify", "a.zarr", "--ranges", "1").splitlines()) == 3
+    # What merely has a folder of that name is left alone.
+    (inside.folder / "recordings").mkdir()
+    inside.run("archive", "reindex", ".")
+    assert not (inside.folder / "zarr.json").exists()
+
+
 @pytest.mark.usefixtures("archive")
 def test_expire(inside: Shell) -> None:
     line = ("expire", "a.zarr", "--older-than", "4w")

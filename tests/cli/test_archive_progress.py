@@ -16,6 +16,9 @@ from .conftest import PROGRAM, TIMEOUT_S, Shell, write_tone
         (("extract", "a.zarr", "tone", "b.wav"), "extracting from tone"),
         (("plot", "a.zarr", "tone", "--whole", "--out", "b.png"), "looking at tone"),
         (("export", "a.zarr", "b.zarr"), "exporting"),
+        (("reindex", "a.zarr"), "reading every index"),
+        (("gc", "a.zarr"), "looking for garbage"),
+        (("expire", "a.zarr", "--max-size", "1", "--yes"), "removing 1 recordings"),
     ],
 )
 def test_what_takes_long_says_so(inside: Shell, arguments: tuple[str, ...], shown: str) -> None:

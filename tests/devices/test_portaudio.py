@@ -127,11 +127,8 @@ def playing(pulse: "Pulse", path: Path, channels: int) -> Iterator[None]:
 def ear(pulse: "Pulse", out: Path) -> Iterator[None]:
     """Record what a listener would hear."""
     with out.open("wb") as file:
-        recorder = pulse.start(
-            *("parec", "-d", "speaker.monitor", "--rate=48000", "--channels=1"),
-            "--latency-msec=20",
-            stdout=file,
-        )
+        format_ = ["--rate=48000", "--channels=1", "--latency-msec=20"]
+        recorder = pulse.start("parec", "-d", "speaker.monitor", *format_, stdout=file)
         try:
             for _ in range(1000):
                 if out.stat().st_size:

@@ -130,7 +130,8 @@ def reindex(archive: _Archive, json: bool = json_option) -> None:
     """Mend damaged indexes where that is possible, and write the catalogue anew."""
     from opuscule.archive import reindex as reindex_archive
 
-    report = reindex_archive(archive)
+    with progress_line("reading every index", json):
+        report = reindex_archive(archive)
     if json:
         emit(report)
     else:

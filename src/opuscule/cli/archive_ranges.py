@@ -146,7 +146,7 @@ def cut(
         Path,
         typer.Argument(help="The Ogg Opus file to write; a folder for several.", readable=False),
     ],
-    start: _Start = 0,
+    start: Annotated[int, typer.Option(help="First sample, counted at 48 kHz.")] = 0,
     end: _End = None,
     seconds: _SecondsRanges = None,
     at: _Moments = None,

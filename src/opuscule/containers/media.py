@@ -147,6 +147,8 @@ class MediaReader(PcmReader):
         self._av = av
         self._salvage = salvage
         self._read_samples = 0
+        self.cut_short = False
+        """With ``salvage``: it ended before its header said; known when all of it is read."""
         self._file = self._path if isinstance(self._path, Pipe) else self._path.open("rb")
         self._container: InputContainer | None = None
         try:
@@ -187,14 +189,9 @@ class MediaReader(PcmReader):
         self._coding = self._find_coding(context)
         self._tags = (*self._container.metadata.items(), *stream.metadata.items())
         exact = self._container.format.name in _EXACT_CONTAINERS
-        self._total: int | None = None
-        if (
-            exact
-            and not self._salvage
-            and stream.duration is not None
-            and stream.time_base is not None
-        ):
-            self._total = round(stream.duration * stream.time_base * self._rate)
+        self._promised: int | None = None
+        if exact and stream.duration is not None and stream.time_base is not None:
+            self._promised = round(stream.duration * stream.time_base * self._rate)
         self._frames = self._decode()
 
     @property
@@ -241,7 +238,7 @@ class MediaReader(PcmReader):
 
         None too with ``salvage``, which makes no promise of it.
         """
-        return self._total
+        return None if self._salvage else self._promised
 
     def __iter__(self) -> Iterator[bytes]:
         """Blocks of whole frames, native byte order.
@@ -269,13 +266,15 @@ class MediaReader(PcmReader):
             for packed in convert.resample(None):
                 yield from self._blocks(packed)
         except self._av.FFmpegError as error:
+            self.cut_short = True
             if self._salvage:
                 return
             raise self._damaged(error.strerror) from error
-        if self._total is not None and self._read_samples < self._total:
+        self.cut_short = self._promised is not None and self._read_samples < self._promised
+        if self.cut_short and not self._salvage:
             raise TruncatedError(
                 f"{self._path} is damaged or cut short: got {self._read_samples} samples, its "
-                f"header promises {self._total}; read it with salvage to keep what is there"
+                f"header promises {self._promised}; read it with salvage to keep what is there"
             )
 
     def _check_adjoins(self, frame: "AudioFrame", lead: int | None) -> int | None:

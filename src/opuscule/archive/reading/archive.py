@@ -106,8 +106,14 @@ class Archive(Collection[str]):
             except NotAnArchiveError as error:
                 if not isinstance(error.__cause__, FileNotFoundError):
                     raise
+        names = list(self)
+        if name in names:
+            raise RecordingNotFoundError(
+                f"{place} has no zarr.json, and is in the catalogue: take it from a copy; opuscule "
+                "archive reindex leaves it out"
+            )
         raise RecordingNotFoundError(
-            f"{self.store.name} has no recording {name!r}; it has {_some(list(self))}"
+            f"{self.store.name} has no recording {name!r}; it has {_some(names)}"
         )
 
     def __iter__(self) -> Iterator[str]:

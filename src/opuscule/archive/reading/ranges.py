@@ -88,9 +88,14 @@ class RangeReading:
             InvalidArgumentError: a moment has no zone, the recording's beginning is not known, or
                 the range is empty or not within the audio.
         """
-        began = self.info.start_epoch_ms
         from opuscule.archive.reading.moments import moment_to_sample
 
+        began, clock = self.info.start_epoch_ms, self.info.source.get("start")
+        if began is None and isinstance(clock, dict) and "local" in clock:
+            raise InvalidArgumentError(
+                f"recording {self.name!r} began at {clock['local']} by a clock of unknown zone; "
+                "import it with its zone (--zone), or address it by seconds or samples"
+            )
         first, last = moment_to_sample(start, began), moment_to_sample(stop, began)
         return check_range(self, first, last, f"{start.isoformat()} to {stop.isoformat()}")
 

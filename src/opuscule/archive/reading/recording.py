@@ -67,6 +67,9 @@ class Recording(RangeReading):
         self._contents = Contents(self.place, self._arrays, self.info)
         self._plan = Plan(str(self.place), self._contents, "points" in self._arrays)
 
+    def __reduce__(self) -> tuple[type["Recording"], tuple[Place]]:
+        return Recording, (self.place,)  # opened anew where it is unpickled
+
     def __repr__(self) -> str:
         seconds = self.info.total_samples / MEDIA_RATE
         kind = "mono" if self.info.channels == 1 else "stereo"
