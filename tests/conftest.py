@@ -82,8 +82,8 @@ class Pulse:
     environment: dict[str, str]
     """For subprocesses: PortAudio reads it when it starts, so a test cannot use it in-process."""
     prefix: tuple[str, ...]
-    """What gives a program the processor whenever it wants it, where that is permitted (to root it is):
-    sound drops out where it waits. It comes before the program, for all of the program's threads."""
+    """What gives a program the processor whenever it wants it, where that is permitted (to root it
+    is): sound drops out where it waits. Before the program it counts for all of its threads."""
 
     def start(
         self, *command: str | os.PathLike[str], stdout: "int | IO[bytes]" = subprocess.PIPE
