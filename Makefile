@@ -1,11 +1,13 @@
 # Everything from a fresh machine with Python >= 3.11, Rust and a C compiler: `make demo`, `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench fuzz wheel clean
+.PHONY: help setup demo test lint lint-python lint-rust test-rust bench fuzz wheel clean
 
 BIN := .venv/bin
 # cargo finds cmake in .venv, and is itself found where rustup puts it before a new login.
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(HOME)/.cargo/bin
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
+# The tests start hundreds of processes; each would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 # Built beside the native module: libopus, which takes longest, is compiled once for all.
 RUST_CHECKS := --locked --release --config tools/rust-tests.toml
 PYTHON_DIRS := $(foreach dir,src tests examples benchmarks tools fuzz,$(if \
@@ -28,23 +30,29 @@ demo: setup
 
 test: setup
 	@sh tools/system-packages.sh
-	@$(MAKE) --no-print-directory lint
-	@echo "test: the Rust tests (about a minute from nothing)"
-	@cargo test $(RUST_CHECKS) --quiet --workspace --exclude opuscule-python --lib --tests
+	@$(MAKE) --no-print-directory -j2 lint-python test-rust
 	@echo "test: the Python tests (about three minutes)"
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-lint: setup
+lint: lint-python lint-rust
+
+lint-python: setup
 	@echo "lint: ruff, mypy and stubtest (about half a minute)"
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy $(PYTHON_DIRS)
 	@MYPYPATH=src $(BIN)/stubtest --allowlist tools/stubtest-allow.txt opuscule._native
+
+lint-rust: setup
 	@echo "lint: rustfmt and clippy (about half a minute from nothing)"
 	@sh tools/rust-components.sh
 	@cargo fmt --check
 	@cargo fmt --check --manifest-path fuzz/Cargo.toml
 	@cargo clippy $(RUST_CHECKS) --quiet --workspace --all-targets -- -D warnings
+
+test-rust: lint-rust
+	@echo "test: the Rust tests (about a minute from nothing)"
+	@cargo test $(RUST_CHECKS) --quiet --workspace --exclude opuscule-python --lib --tests
 
 bench: setup
 	@mkdir -p out
@@ -65,3 +73,4 @@ wheel: setup
 clean:
 	rm -rf .venv target dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -f src/opuscule/_native.*.so
+	find src tests examples benchmarks tools fuzz -name __pycache__ -prune -exec rm -rf {} +

@@ -452,23 +452,25 @@ def test_copies_go_their_own_ways(channels: int, preset: str) -> None:
 def test_two_threads_in_one_are_refused() -> None:
     encoder = Encoder(48_000, preset="archive")
     pcm = np.concatenate([sound()] * 20)
-    began = threading.Event()
+    began, refused = threading.Event(), threading.Event()
 
     def work() -> None:
         began.set()
-        encode(encoder, pcm)
+        try:
+            encode(encoder, pcm)
+        except ConcurrentUseError:  # the other was there first
+            refused.set()
 
     thread = threading.Thread(target=work)
     thread.start()
     began.wait()
-    refused = False
-    while thread.is_alive() and not refused:
+    while thread.is_alive() and not refused.is_set():
         try:
             encoder.copy()
         except ConcurrentUseError:
-            refused = True
+            refused.set()
     thread.join()
-    assert refused
+    assert refused.is_set()
 
 
 def test_settings_are_a_value() -> None:

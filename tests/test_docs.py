@@ -1,5 +1,6 @@
 """The docs say what is so: commands' help, examples, code, links."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -8,14 +9,18 @@ import runpy
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
+import opuscule
+from opuscule.errors import ConnectError
 from opuscule.server import DEFAULT_PORT
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,7 +99,7 @@ def run_python(*arguments: str | Path, folder: Path) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, ""), done
@@ -126,10 +131,28 @@ def test_keep_example(tmp_path: Path) -> None:
     assert said == "dawn: 48000 samples from sample 72000\n"
 
 
+@pytest.fixture
+def default_port() -> Iterator[None]:
+    """The port that servers have when none is named, for one test on this machine at a time."""
+    fcntl = pytest.importorskip("fcntl")
+    with (Path(tempfile.gettempdir()) / f"opuscule-{DEFAULT_PORT}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.closing(socket.socket()) as probe:
+            if probe.connect_ex(("127.0.0.1", DEFAULT_PORT)) == 0:
+                pytest.skip(f"something listens on port {DEFAULT_PORT}, which the example needs")
+        yield
+
+
+async def is_served() -> bool:
+    try:
+        async with await opuscule.connect(f"ws://127.0.0.1:{DEFAULT_PORT}"):
+            return True
+    except ConnectError:
+        return False
+
+
+@pytest.mark.usefixtures("default_port")
 def test_answer_example(tmp_path: Path) -> None:
-    with contextlib.closing(socket.socket()) as probe:
-        if probe.connect_ex(("127.0.0.1", DEFAULT_PORT)) == 0:
-            pytest.skip(f"something listens on port {DEFAULT_PORT}, which the example needs")
     example = subprocess.Popen(
         [sys.executable, "-u", "-W", "error", EXAMPLES / "answer.py"],
         cwd=tmp_path,
@@ -138,23 +161,21 @@ def test_answer_example(tmp_path: Path) -> None:
         text=True,
     )
     try:
+        while not asyncio.run(is_served()):  # it takes its moment to listen
+            assert example.poll() is None, example.communicate()
+            time.sleep(0.05)
         talk = [str(PROGRAM), "talk", "--source", "tone:440:500ms", "--sink", "null", "--json"]
         environment = {k: v for k, v in os.environ.items() if k[:9] != "OPUSCULE_"}
-        until = time.monotonic() + 20
-        while True:
-            done = subprocess.run(
-                talk, env=environment, capture_output=True, text=True, timeout=30, check=False
-            )
-            # The example takes its moment to listen, and then answers at once.
-            if done.returncode == 0 or time.monotonic() > until or example.poll() is not None:
-                break
+        done = subprocess.run(
+            talk, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
         assert done.returncode == 0, (done.stderr, example.poll())
         report = json.loads(done.stdout)
         assert report["stored"] is True
         assert report["answer"]["received_samples"] == 8000
     finally:
         example.terminate()
-        out, err = example.communicate(timeout=10)
+        out, err = example.communicate(timeout=120)
     assert out == "talk spoke for 0.5 s\n"
     assert err == ""
     assert len(list((tmp_path / "recordings" / "archive.zarr" / "recordings").glob("talk-*"))) == 1

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import graphlib
 import importlib
 import json
 import pkgutil
@@ -110,11 +111,8 @@ def faults(source: Path) -> list[str]:
     ]
 
 
-FAULTS = faults(SOURCE)
-
-
 def test_imports_point_down() -> None:
-    assert FAULTS == []
+    assert faults(SOURCE) == []
 
 
 @pytest.mark.parametrize(
@@ -154,7 +152,7 @@ def test_a_planted_import_is_found(tmp_path: Path, where: str, line: str, compla
     planted.parent.mkdir(exist_ok=True)
     before = planted.read_text(encoding="utf-8") if planted.exists() else ""
     planted.write_text(f"{before}\n{line}\n", encoding="utf-8")
-    (found,) = set(faults(copy)) - set(FAULTS)
+    (found,) = set(faults(copy)) - set(faults(SOURCE))
     assert complaint in found
 
 
@@ -197,3 +195,62 @@ def test_every_file_of_rust_tests_is_run() -> None:
     folder = ROOT / "crates" / "core" / "tests" / "core"
     named = set(re.findall(r"^mod (\w+);$", (folder / "main.rs").read_text(), re.M))
     assert named - {"invariants"} == {path.stem for path in folder.glob("*.rs")} - {"main"}
+
+
+def python_imports(source: Path) -> dict[str, set[str]]:
+    """For each module of the package the others that it imports."""
+    files = {
+        ".".join(["opuscule", *path.relative_to(source).with_suffix("").parts]): path
+        for path in source.rglob("*.py")
+    }
+    modules = {name.removesuffix(".__init__") for name in files}
+    graph = {}
+    for name, path in files.items():
+        package, module = name.rpartition(".")[0], name.removesuffix(".__init__")
+        names = set(imported(ast.parse(path.read_text(encoding="utf-8")), package))
+        names -= {"opuscule._native", "opuscule.__version__"}
+        found = {one if one in modules else one.rpartition(".")[0] for one in names}
+        graph[module] = found & modules - {module}
+    return graph
+
+
+def test_imports_run_in_no_circle() -> None:
+    graphlib.TopologicalSorter(python_imports(SOURCE)).prepare()
+
+
+def rust_imports(folder: Path) -> dict[str, set[str]]:
+    """For each file of a folder the others that it imports, by name or through ``mod.rs``."""
+    files = {path.stem: path for path in folder.glob("*.rs")}
+    parent = files.pop("mod", files.pop("lib", None))
+    lent = dict[str, str]()
+    if parent:
+        for room, names in re.findall(
+            r"^pub\S* use (?:self::)?(\w+)::(.*?);", parent.read_text(), re.M | re.S
+        ):
+            lent |= dict.fromkeys(re.findall(r"\w+", names), room)
+    graph = {}
+    for stem, path in files.items():
+        used = re.findall(r"^use super::(.*?);", path.read_text(), re.M | re.S)
+        first = re.findall(r"\w+", re.sub(r"::(\{[^{}]*\}|\w+)", "", " ".join(used)))
+        graph[stem] = {lent.get(name, name) for name in first} & files.keys() - {stem}
+    return graph
+
+
+RUST_FOLDERS = {path.parent for path in (ROOT / "crates").glob("*/src/**/*.rs")}
+
+
+@pytest.mark.parametrize("folder", sorted(RUST_FOLDERS), ids=lambda path: path.name)
+def test_rust_imports_run_in_no_circle(folder: Path) -> None:
+    graphlib.TopologicalSorter(rust_imports(folder)).prepare()
+
+
+def test_a_planted_circle_is_found(tmp_path: Path) -> None:
+    (tmp_path / "mod.rs").write_text(
+        "mod a;\nmod b;\npub(crate) use self::b::{B, C};\npub use d::D;\n"
+    )
+    (tmp_path / "a.rs").write_text("use super::{\n    Error, b::{D, E}, C,\n};\n")
+    (tmp_path / "b.rs").write_text("use super::c::A;\n")
+    assert rust_imports(tmp_path) == {"a": {"b"}, "b": set()}
+    (tmp_path / "b.rs").write_text("use super::a::A;\n")
+    with pytest.raises(graphlib.CycleError):
+        test_rust_imports_run_in_no_circle(tmp_path)

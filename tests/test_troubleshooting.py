@@ -1,6 +1,7 @@
 """The troubleshooting page quotes what is really said, and has every class of error."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,14 +50,17 @@ def spoken(message: str) -> str:
     return re.sub(rf"{HOLE}(?:\W{{0,2}}{HOLE})+", HOLE, message)
 
 
-MESSAGES = [(letters(m), spoken(m)) for m in set(messages()) if letters(m) >= 8]
+@functools.cache
+def long_messages() -> list[tuple[int, str]]:
+    """Each with how many letters it has."""
+    return [(letters(m), spoken(m)) for m in set(messages()) if letters(m) >= 8]
 
 
 def is_said(quote: str) -> bool:
     """Whether a message is the quote but for what is filled in, most of it word for word."""
     return any(
         re.fullmatch(".*".join(map(re.escape, message.split(HOLE))), quote, re.S)
-        for count, message in MESSAGES
+        for count, message in long_messages()
         if 0.8 * letters(quote) < count <= letters(quote)
     )
 

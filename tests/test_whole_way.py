@@ -30,7 +30,7 @@ from opuscule.server import Server
 from opuscule.testing import BurstLoss
 from opuscule.wire.frame import pack
 
-LIMIT_S = 60
+LIMIT_S = 120
 
 
 def run(coroutine_function: Callable[[], object]) -> None:
@@ -274,13 +274,23 @@ def test_several_devices_and_turns_keep_apart(tmp_path: Path) -> None:
 
 
 def test_what_a_cut_off_device_said_is_kept(tmp_path: Path) -> None:
+    enough = asyncio.Event()
+
+    async def listen(utterance: Utterance) -> AsyncIterator[Buffer]:
+        heard_bytes = 0
+        async for pcm in utterance:
+            heard_bytes += len(pcm)
+            if heard_bytes > 24_000:
+                enough.set()
+        yield b""
+
     async def go() -> None:
-        async with Server(nothing, port=0, keep=tmp_path) as server:
+        async with Server(listen, port=0, keep=tmp_path) as server:
             client = await opuscule.connect(server.url, device="cut")
             talk = asyncio.create_task(
                 client.talk(open_source("tone:440:20s", paced=True), NullSink(16_000))
             )
-            await asyncio.sleep(1.0)
+            await enough.wait()
             transport = client.shell._transport
             assert transport is not None
             transport.underlying_transport.abort()
@@ -335,16 +345,19 @@ GARBAGE = [
 ]
 
 
-@pytest.mark.parametrize("garbage", GARBAGE, ids=["zeros", "http", "ones", "braces"])
-def test_a_stranger_on_the_socket_harms_nobody(tmp_path: Path, garbage: bytes) -> None:
+def test_strangers_on_the_socket_harm_nobody(tmp_path: Path) -> None:
+    async def stranger(port: int, garbage: bytes) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(garbage)
+        with contextlib.suppress(ConnectionResetError):
+            await reader.read()
+        writer.close()
+
     async def go() -> None:
         async with Server(nothing, port=0, keep=tmp_path) as server:
             port = int(server.url.rpartition(":")[2])
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(garbage)
-            with contextlib.suppress(ConnectionResetError):
-                await asyncio.wait_for(reader.read(), 10)
-            writer.close()
+            # At once, since some are only turned away when they have kept silent for long.
+            await asyncio.gather(*(stranger(port, garbage) for garbage in GARBAGE))
             assert (await say(server, open_source("tone:440:1s", paced=False))).stored
 
     run(go)
@@ -370,7 +383,7 @@ def test_a_device_that_breaks_the_protocol_is_told_and_closed(
             assert transport is not None
             kind = picows.WSMsgType.TEXT if is_text else picows.WSMsgType.BINARY
             transport.send(kind, data)
-            await asyncio.wait_for(client.shell.closed.wait(), 10)
+            await client.shell.closed.wait()
             assert "server says" in client._fault
             assert (await say(server, open_source("tone:440:1s", paced=False))).stored
 

@@ -15,6 +15,7 @@ import sys
 import sysconfig
 import tomllib
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,20 +89,39 @@ def run(*command: str | Path, otherwise: str) -> None:
         sys.exit(f"setup: {otherwise} (above is what {Path(command[0]).name} said).")
 
 
-def install_tools() -> None:
-    """Make .venv and install the locked packages, unless that was done."""
-    stamp = VENV / "stamp-tools"
-    python = BIN / "python"
-    wanted = digest(sys.version, sys.base_prefix, str(VENV), files=[LOCK])
-    if stamp.exists() and stamp.read_text() == wanted and python.exists():
-        return
-    say("making .venv and installing the Python tools (about half a minute)")
-    run(sys.executable, "-m", "venv", "--clear", VENV, otherwise=".venv could not be made")
+def install(locked: Path) -> None:
+    """Install what a lock names into .venv."""
     run(
-        *(python, "-m", "pip", "--disable-pip-version-check", "install"),
-        *("--require-hashes", "--requirement", LOCK),
+        *(BIN / "python", "-m", "pip", "--disable-pip-version-check", "install"),
+        *("--require-hashes", "--requirement", locked),
         otherwise="the Python packages could not be installed",
     )
+
+
+def install_tools() -> None:
+    """Make .venv and install the locked packages, unless that was done.
+
+    What compiles comes first, and compiles the native module while the others are installed, which
+    waits for the network and the disk.
+    """
+    stamp = VENV / "stamp-tools"
+    wanted = digest(sys.version, sys.base_prefix, str(VENV), files=[LOCK])
+    if stamp.exists() and stamp.read_text() == wanted and (BIN / "python").exists():
+        return
+    say("making .venv, installing the Python tools, compiling libopus (one to two minutes)")
+    run(sys.executable, "-m", "venv", "--clear", VENV, otherwise=".venv could not be made")
+    first = VENV / "first.txt"
+    blocks = re.findall(r"^\S+==(?:.*\\\n)*.*\n", LOCK.read_text(), re.M)
+    first.write_text("".join(b for b in blocks if re.match("(?:cmake|maturin)==", b)))
+    install(first)
+    with ThreadPoolExecutor() as side_by_side:
+        compiled = side_by_side.submit(
+            run,
+            *(BIN / "maturin", "build", "--release", "--locked", "--out", VENV / "wheel"),
+            otherwise="the native module could not be built",
+        )
+        install(LOCK)
+        compiled.result()
     stamp.write_text(wanted)
 
 
@@ -114,7 +134,7 @@ def build_native() -> None:
     built = any((ROOT / "src" / "opuscule").glob("_native.*.so"))
     if built and stamp.exists() and stamp.read_text() == wanted:
         return
-    say("building libopus and the native module (one to two minutes the first time)")
+    say("building the native module (one to two minutes where libopus is not compiled yet)")
     run(
         *(BIN / "maturin", "develop", "--release", "--locked"),
         otherwise="the native module could not be built",

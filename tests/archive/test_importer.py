@@ -12,6 +12,7 @@ import pytest
 from opuscule.archive.importing.importer import import_file
 from opuscule.archive.reading.archive import open_archive
 from opuscule.archive.upkeep.verify import verify
+from opuscule.containers.media_writer import MediaWriter
 from opuscule.containers.ogg import OggWriter
 from opuscule.errors import (
     FormatError,
@@ -28,6 +29,24 @@ def write_wav(path: Path, pcm: bytes, rate: int = 48_000, channels: int = 1) -> 
         file.setparams((channels, 2, rate, 0, "NONE", ""))
         file.writeframes(pcm)
     return path
+
+
+@pytest.mark.parametrize("container", ["wav", "flac"])
+def test_what_was_salvaged_of_a_cut_file_is_not_whole(tmp_path: Path, container: str) -> None:
+    path = write_wav(tmp_path / "a.wav", voice_like(2 * 16_000, 16_000), 16_000)
+    if container == "flac":
+        with (tmp_path / "a.flac").open("wb") as file:
+            writer = MediaWriter(file, "flac", 16_000, 1)
+            writer.write(voice_like(2 * 16_000, 16_000))
+            writer.close()
+        path = tmp_path / "a.flac"
+    data = path.read_bytes()
+    archive = tmp_path / "a.zarr"
+    assert import_file(archive, path, name="whole", salvage=True).info.complete
+    path.write_bytes(data[: len(data) // 2])
+    cut = import_file(archive, path, name="cut", salvage=True).info
+    assert not cut.complete
+    assert 24_000 < cut.total_samples < 72_000
 
 
 @pytest.mark.row("Z1")

@@ -60,7 +60,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> tuple[LosslessFile, Any]:
 
 
 @given(st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_range(wide: tuple[LosslessFile, Any], data: st.DataObject) -> None:
     made, whole = wide
     flac = made.path.read_bytes()

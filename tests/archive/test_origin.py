@@ -4,6 +4,7 @@ import json
 import shutil
 import struct
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import av
@@ -102,6 +103,9 @@ def test_a_clock_without_a_zone(tmp_path: Path) -> None:
         "zone": None,
         "clock": "bext",
     }
+    moment = datetime(2024, 7, 1, 12, tzinfo=UTC)
+    with pytest.raises(InvalidArgumentError, match="2024-07-01T12:00:00 by a clock of unknown"):
+        open_archive(archive)["unknown"].moments_range(moment, moment)
     berlin = import_file(archive, path, name="berlin", zone="Europe/Berlin").info
     assert berlin.start_epoch_ms == 1_719_828_000_000
     with pytest.raises(InvalidArgumentError, match="expected UTC"):

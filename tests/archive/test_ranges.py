@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,18 @@ def test_seconds_moments_and_the_original_name_the_same_range(
     assert abs(len(got) - 8000) <= 1
     with pytest.raises(InvalidArgumentError, match=r"1 s to 13 s \(samples 48000 to 624000"):
         recording.seconds_range(1, 13)
+    with pytest.raises(InvalidArgumentError, match=r"^2\.4 s to 52\.4 s \(samples"):
+        recording.seconds_range("2.4", Fraction(524, 10))
+    with pytest.raises(InvalidArgumentError, match=r"^0:13 to the end \(samples"):
+        recording.seconds_range("0:13")
+    with pytest.raises(InvalidArgumentError, match="seconds_range makes them"):
+        recording.extract(0.5, 1)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="seconds_range makes them"):
+        recording.read(0, 1.0)  # type: ignore[arg-type]
+    assert len(recording.extract(*np.array([0, 10]))) == 10
+    assert repr(recording) == (
+        f"<Recording {str(tmp_path / 'a.zarr/recordings/it')!r}: 12.000 s, mono>"
+    )
     with pytest.raises(InvalidArgumentError, match="not empty"):
         recording.moments_range(at, at)
     with pytest.raises(InvalidArgumentError, match="within 0 to 529200"):

@@ -1,6 +1,7 @@
 """Any stretch that is extracted is what decoding from the beginning gives."""
 
 import dataclasses
+import pickle
 import random
 import wave
 from pathlib import Path
@@ -39,6 +40,13 @@ def ranges(total: int, count: int) -> list[tuple[int, int]]:
         start, stop = sorted(draw.sample(range(total + 1), 2))
         found.append((start, min(stop, start + 30_000)))
     return found
+
+
+def test_a_recording_goes_to_another_process(archive: Path) -> None:
+    recording = open_archive(archive)["plain"]
+    expected = bytes(recording.extract(100, 5000))
+    there = pickle.loads(pickle.dumps(recording))  # noqa: S301 - made just here
+    assert bytes(there.extract(100, 5000)) == expected
 
 
 @pytest.mark.row("X4")

@@ -270,7 +270,9 @@ def act(archive: Path, opened: Archive, what: str, name: str) -> None:
 
 
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(st.lists(ACTIONS, max_size=12), min_size=1, max_size=4))
 def test_any_interleaving_leaves_an_archive(

@@ -1,10 +1,14 @@
 """An archive reads the same from a folder, a zip file, memory and an object store."""
 
+import functools
 import http.client
+import http.server
 import json
 import re
 import subprocess
 import sys
+import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,6 +173,23 @@ def test_object_stores_without_obstore_name_what_to_install() -> None:
     assert "pip install 'opuscule[remote]'" in done.stderr
 
 
+def test_a_web_server_without_tls(archive: Path) -> None:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    files = functools.partial(Quiet, directory=archive.parent)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), files) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}/{archive.name}"
+            assert list(open_archive(url)) == list(open_archive(archive))
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 class Server:
     """A real S3-compatible server, which writes down each request."""
 
@@ -179,6 +200,7 @@ class Server:
             self._process = subprocess.Popen([sys.executable, "-c", program], stderr=file)
         while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
             assert self._process.poll() is None, log.read_text()
+            time.sleep(0.05)
         self.url = found[0]
         connection = http.client.HTTPConnection(self.url.removeprefix("http://"))
         connection.request("PUT", "/bucket")

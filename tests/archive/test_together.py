@@ -56,7 +56,7 @@ def test_readers_see_whole_recordings_while_others_are_added(
     reader.start()
     adder.start()
     try:
-        assert here.poll(60)
+        assert here.poll(300)
         assert here.recv() == "all is well"
     finally:
         for process in (reader, adder):

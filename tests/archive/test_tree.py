@@ -6,6 +6,7 @@ import shutil
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from opuscule.archive import FileOutcome, import_file, import_tree, open_archive
@@ -89,6 +90,39 @@ def test_duplicates_are_kept_if_wanted_and_once(tmp_path: Path, field: Path) -> 
         ]
     assert said["north/june/0.wav"] == ("already", "north-june-0")
     assert said["south/june/copy.wav"] == ("already", "south-june-copy")
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_the_other_channels_of_a_file_and_the_file_under_another_name(
+    tmp_path: Path, settled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if settled:  # as a file of yesterday, of which the mark is enough
+        monkeypatch.setattr("opuscule.archive.importing.sources._SETTLED_NS", 0)
+    folder, archive = tmp_path / "array", tmp_path / "a.zarr"
+    folder.mkdir()
+    mono = np.frombuffer(VOICE, np.int16)
+    four = np.stack([mono[n : n + 12_000] for n in range(4)], axis=1)
+    file = write_wav(folder / "four.wav", four.tobytes(), 8_000, 4)
+
+    def one(source: Path, **options: object) -> tuple[str, str | None]:
+        (said,) = outcomes(archive, source, **options).values()
+        return said
+
+    for _ in range(2):
+        first = one(folder, channels=[1, 2])
+        third = one(folder, channels=[4])
+        fourth = one(file, channels=[3, 4], name="rest")
+    assert first == ("already", "four")
+    assert third == ("already", "four-ch4")
+    assert fourth == ("already", "rest")
+    opened = open_archive(archive)
+    assert sorted(opened) == ["four", "four-ch4", "rest"]
+    assert opened["rest"].info.source["picked_channels"] == [3, 4]
+    # Whoever does not choose means what is there.
+    assert one(folder)[0] == "already"
+    assert one(file, channels=[1, 2], name="again") == ("already", "four")
+    for status in ("imported", "already"):
+        assert one(file, channels=[1, 2], name="again", duplicates="keep") == (status, "again")
 
 
 def test_two_imports_of_one_folder_at_once(tmp_path: Path, field: Path) -> None:
@@ -182,9 +216,9 @@ def test_what_was_not_touched_is_known_unread(tmp_path: Path) -> None:
         pytest.skip("this file system keeps time too coarsely")
     import_file(tmp_path / "a.zarr", file, seen=seen)
     known = KnownSources(tmp_path / "a.zarr")
-    assert known.untouched(file_mark(file, file.stat(), later)) == "a"
+    assert known.untouched(file_mark(file, file.stat(), later)) == ["a"]
     moved = file.rename(tmp_path / "b.wav")
-    assert known.untouched(file_mark(moved, moved.stat(), later + 3_000_000_000)) is None
+    assert known.untouched(file_mark(moved, moved.stat(), later + 3_000_000_000)) == []
     assert known.same_content(look_at(moved, now_ns=later)) == ("a", False)
 
 

@@ -73,3 +73,11 @@ def test_what_differs_is_named(archive: Path) -> None:
     report = verify(open_archive(archive)["plain"], ranges=6, pre_roll_ms=0)
     assert not report.ok
     assert "differ from the sequential decode, the first at" in report.problems[0]
+
+
+def test_how_far_it_is(archive: Path) -> None:
+    told: list[tuple[int, int | None]] = []
+    recording = open_archive(archive)["plain"]
+    assert verify(recording, progress=lambda *so_far: told.append(so_far)).ok
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (recording.info.total_samples,) * 2

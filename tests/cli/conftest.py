@@ -21,7 +21,8 @@ import pytest
 from opuscule.cli.app import app
 
 PROGRAM = Path(sys.executable).with_name("opuscule")
-TIMEOUT_S = 30.0
+TIMEOUT_S = 120.0
+"""Until something surely is not as it should be, on however busy a machine."""
 
 
 @dataclass(frozen=True, slots=True)

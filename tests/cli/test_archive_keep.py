@@ -1,6 +1,5 @@
 """Listing, summing up and deleting, as a user types it."""
 
-import contextlib
 import json
 import os
 import pty
@@ -14,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from opuscule.archive import RecordingWriter, collect_garbage, open_archive, verify
 from opuscule.archive.storage.catalogue import CATALOGUE
 from opuscule.archive.storage.entries import Entry, parse
 from opuscule.archive.storage.incoming import tree_bytes
-from opuscule.cli.app import app
 from opuscule.packets import Gap, GapKind, Packet, StreamFormat
 
 from .conftest import PROGRAM, Done, Shell
@@ -58,9 +55,7 @@ def archive(inside: Shell) -> Path:
 
 def run(inside: Shell, *arguments: str) -> Done:
     """Run a command in this process, which is quicker than in one of its own."""
-    with contextlib.chdir(inside.folder):
-        done = CliRunner().invoke(app, ["archive", *arguments])
-    return Done(done.exit_code, done.stdout, done.stderr)
+    return inside.call("archive", *arguments)
 
 
 def well(inside: Shell, *arguments: str) -> str:
@@ -209,6 +204,35 @@ def test_who_sits_there_is_asked(inside: Shell) -> None:
     code, out = at_terminal(inside, b"", *expire, "--yes")
     assert (code, b"Remove" in out) == (0, False)
     assert listed(inside, "a.zarr") == []
+
+
+@pytest.mark.parametrize("cut", ["a line", "a piece"])
+def test_a_catalogue_that_was_cut_off_is_found(inside: Shell, archive: Path, cut: str) -> None:
+    catalogue = archive / "catalogue.jsonl"
+    first, *_ = catalogue.read_bytes().splitlines(keepends=True)
+    catalogue.write_bytes(first if cut == "a line" else first[:100])
+    done = inside.run("archive", "verify", "a.zarr", "--ranges", "1")
+    assert done.code == 1
+    lacking = 2 if cut == "a line" else 3
+    assert done.out.count("NOT SOUND: the catalogue lacks it: opuscule archive reindex") == lacking
+    well(inside, "reindex", "a.zarr")
+    assert len(well(inside, "verify", "a.zarr", "--ranges", "1").splitlines()) == 3
+    (archive / "recordings" / "dawn" / "zarr.json").unlink()
+    said = inside.run("archive", "verify", "a.zarr", "dawn").err
+    assert "recordings/dawn has no zarr.json, and is in the catalogue: take it from a copy" in said
+
+
+def test_an_archive_that_lost_its_own_document_is_mended(inside: Shell, archive: Path) -> None:
+    document = (archive / "zarr.json").read_bytes()
+    (archive / "zarr.json").unlink()
+    assert inside.run("archive", "verify", "a.zarr").code == 1
+    assert "mended: a.zarr/zarr.json was missing" in well(inside, "reindex", "a.zarr")
+    assert (archive / "zarr.json").read_bytes() == document
+    assert len(well(inside, "verify", "a.zarr", "--ranges", "1").splitlines()) == 3
+    # What merely has a folder of that name is left alone.
+    (inside.folder / "recordings").mkdir()
+    inside.run("archive", "reindex", ".")
+    assert not (inside.folder / "zarr.json").exists()
 
 
 @pytest.mark.usefixtures("archive")

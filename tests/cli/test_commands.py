@@ -1,4 +1,7 @@
-"""Every command, as a user runs it; what it made is read by others than opuscule."""
+"""Every command, as a user runs it; what it made is read by others than opuscule.
+
+One of each kind is a process; the others are called in this one, which proves the same of them.
+"""
 
 import json
 import signal
@@ -39,20 +42,20 @@ def test_encode_and_decode(shell: Shell) -> None:
     assert loudness(back[1600:-1600]) == pytest.approx(5657, rel=0.25)
 
 
-def test_encode_takes_any_audio_and_every_option(shell: Shell) -> None:
-    write_tone(shell.folder / "cd.wav", rate=44_100, channels=2)
+def test_encode_takes_any_audio_and_every_option(inside: Shell) -> None:
+    write_tone(inside.folder / "cd.wav", rate=44_100, channels=2)
     options = ("--preset", "archive", "--bitrate", "96000", "--frame-ms", "60", "--json")
-    report = json.loads(shell.well("encode", "cd.wav", "out.ogg", *options))
+    report = json.loads(inside.well("encode", "cd.wav", "out.ogg", *options))
     assert report["target"] == "out.ogg"
     assert (report["rate"], report["channels"], report["samples"]) == (48_000, 2, 48_000)
-    with av.open(str(shell.folder / "out.ogg")) as container:
+    with av.open(str(inside.folder / "out.ogg")) as container:
         packets = [p for p in container.demux(audio=0) if p.size]
         assert container.streams.audio[0].channels == 2
     assert len(packets) == report["packets"]
     assert sum(p.size for p in packets) == report["payload_bytes"]
     assert {p.duration for p in packets[:-1]} == {2880}
 
-    report = json.loads(shell.well("decode", "out.ogg", "--json"))
+    report = json.loads(inside.well("decode", "out.ogg", "--json"))
     assert report == {
         "source": "out.ogg",
         "target": "out.wav",
@@ -64,38 +67,38 @@ def test_encode_takes_any_audio_and_every_option(shell: Shell) -> None:
     }
 
 
-def test_a_cut_file_can_be_salvaged(shell: Shell) -> None:
-    whole = write_tone(shell.folder / "whole.wav", 2).read_bytes()
-    (shell.folder / "cut.wav").write_bytes(whole[: 44 + 32_000])
-    shell.well("encode", "cut.wav", "--salvage")
-    assert len(decoded(shell.folder / "cut.opus")) == 48_000
-    shell.well("archive", "import", "kept.zarr", "cut.wav", "--salvage")
-    listed = json.loads(shell.well("archive", "info", "kept.zarr", "--json"))
+def test_a_cut_file_can_be_salvaged(inside: Shell) -> None:
+    whole = write_tone(inside.folder / "whole.wav", 2).read_bytes()
+    (inside.folder / "cut.wav").write_bytes(whole[: 44 + 32_000])
+    inside.well("encode", "cut.wav", "--salvage")
+    assert len(decoded(inside.folder / "cut.opus")) == 48_000
+    inside.well("archive", "import", "kept.zarr", "cut.wav", "--salvage")
+    listed = json.loads(inside.well("archive", "info", "kept.zarr", "--json"))
     assert listed["cut"]["total_samples"] == 48_000
 
 
-def test_archive(shell: Shell) -> None:
-    write_tone(shell.folder / "dawn.wav", 2)
-    write_tone(shell.folder / "dusk.wav", rate=44_100, hz=880)
-    said = shell.well("archive", "import", "birds.zarr", "dawn.wav", "dusk.wav")
+def test_archive(inside: Shell) -> None:
+    write_tone(inside.folder / "dawn.wav", 2)
+    write_tone(inside.folder / "dusk.wav", rate=44_100, hz=880)
+    said = inside.well("archive", "import", "birds.zarr", "dawn.wav", "dusk.wav")
     *files, last = said.splitlines()
     assert sorted(line.partition(":")[0] for line in files) == ["dawn", "dusk"]
     assert last.startswith("2 imported: 3.0 s")
-    assert shell.well("archive", "info", "birds.zarr") == "dawn  2.0 s\ndusk  1.0 s\n"
-    shell.well("encode", "dawn.wav", "noon.opus")
+    assert inside.well("archive", "info", "birds.zarr") == "dawn  2.0 s\ndusk  1.0 s\n"
+    inside.well("encode", "dawn.wav", "noon.opus")
     imported = json.loads(
-        shell.well("archive", "import", "birds.zarr", "noon.opus", "--name", "at-noon", "--json")
+        inside.well("archive", "import", "birds.zarr", "noon.opus", "--name", "at-noon", "--json")
     )
     assert (imported["name"], imported["transcoded"]) == ("at-noon", False)
-    told = json.loads(shell.well("archive", "info", "birds.zarr", "at-noon", "--json"))
+    told = json.loads(inside.well("archive", "info", "birds.zarr", "at-noon", "--json"))
     assert told["payload_bytes"] == sum(
-        p.size for p in av.open(str(shell.folder / "noon.opus")).demux(audio=0)
+        p.size for p in av.open(str(inside.folder / "noon.opus")).demux(audio=0)
     )
-    assert "whole     " in shell.well("archive", "info", "birds.zarr", "dawn")
+    assert "whole     " in inside.well("archive", "info", "birds.zarr", "dawn")
 
     # The whole, and a part that equals that part of the whole.
-    shell.well("archive", "extract", "birds.zarr", "dawn", "all.wav")
-    said = shell.well(
+    inside.well("archive", "extract", "birds.zarr", "dawn", "all.wav")
+    said = inside.well(
         *("archive", "extract", "birds.zarr", "dawn", "part.wav"),
         *("--start", "48000", "--end", "60000", "--json"),
     )
@@ -105,50 +108,52 @@ def test_archive(shell: Shell) -> None:
         "end": 60_000,
         "samples": 12_000,
     }
-    rate, _, whole = read_wav(shell.folder / "all.wav")
+    rate, _, whole = read_wav(inside.folder / "all.wav")
     assert (rate, len(whole)) == (48_000, 96_000)
     assert loudness(whole[4800:]) == pytest.approx(5657, rel=0.1)
-    assert read_wav(shell.folder / "part.wav")[2] == whole[48_000:60_000]
-    shell.well(
+    assert read_wav(inside.folder / "part.wav")[2] == whole[48_000:60_000]
+    inside.well(
         *("archive", "extract", "birds.zarr", "dawn", "near.wav"),
         *("--start", "48000", "--end", "60000", "--fast"),
     )
-    near = np.array(read_wav(shell.folder / "near.wav")[2], float)
+    near = np.array(read_wav(inside.folder / "near.wav")[2], float)
     assert np.abs(near - np.array(whole[48_000:60_000], float)).max() < 1500
 
-    assert shell.well("archive", "verify", "birds.zarr", "--ranges", "3") == "".join(
+    assert inside.well("archive", "verify", "birds.zarr", "--ranges", "3") == "".join(
         f"{name}: sound, 3 ranges compared, not prepared\n" for name in ("at-noon", "dawn", "dusk")
     )
-    report = json.loads(shell.well("archive", "verify", "birds.zarr", "dawn", "--json"))
+    report = json.loads(inside.well("archive", "verify", "birds.zarr", "dawn", "--json"))
     assert [(r["recording"], r["problems"]) for r in report] == [("dawn", [])]
 
 
-def test_verify_finds_damage(shell: Shell) -> None:
-    write_tone(shell.folder / "a.wav", 0.5)
-    shell.well("archive", "import", "kept.zarr", "a.wav")
-    (chunk,) = (shell.folder / "kept.zarr" / "recordings" / "a" / "packets" / "c").iterdir()
+def test_verify_finds_damage(inside: Shell) -> None:
+    write_tone(inside.folder / "a.wav", 0.5)
+    inside.well("archive", "import", "kept.zarr", "a.wav")
+    (chunk,) = (inside.folder / "kept.zarr" / "recordings" / "a" / "packets" / "c").iterdir()
     data = bytearray(chunk.read_bytes())
     data[len(data) // 2] ^= 0x10
     chunk.write_bytes(data)
-    done = shell.run("archive", "verify", "kept.zarr")
+    done = inside.run("archive", "verify", "kept.zarr")
     assert done.code == 1
     assert done.out.startswith("a: NOT SOUND: ")
     assert "are damaged: their checksum is wrong" in done.out
     assert done.err == ""
 
 
-def test_recordings_are_exported_and_an_archive_is_reindexed(shell: Shell) -> None:
-    write_tone(shell.folder / "a.wav", 0.5)
-    shell.well("archive", "import", "kept.zarr", "a.wav")
-    done = shell.run("archive", "export", "kept.zarr", "copy.zarr")
+def test_recordings_are_exported_and_an_archive_is_reindexed(inside: Shell) -> None:
+    write_tone(inside.folder / "a.wav", 0.5)
+    inside.well("archive", "import", "kept.zarr", "a.wav")
+    done = inside.run("archive", "export", "kept.zarr", "copy.zarr")
     assert done.out.startswith("copy.zarr: 1 recordings copied")
-    again = shell.run("archive", "export", "kept.zarr", "copy.zarr", "a")
+    again = inside.run("archive", "export", "kept.zarr", "copy.zarr", "a")
     assert again.out.endswith("1 were there before\n")
-    assert shell.run("archive", "verify", "copy.zarr").code == 0
-    assert shell.run("archive", "reindex", "copy.zarr").out == "copy.zarr: 1 recordings\n"
-    index = shell.folder / "copy.zarr" / "recordings" / "a" / "index" / "c" / "0"
+    assert inside.run("archive", "verify", "copy.zarr").code == 0
+    assert inside.run("archive", "reindex", "copy.zarr").out == "copy.zarr: 1 recordings\n"
+    inside.well("archive", "export", "kept.zarr", "copy.zip")
+    assert "copy.zip is no folder; export" in inside.run("archive", "reindex", "copy.zip").err
+    index = inside.folder / "copy.zarr" / "recordings" / "a" / "index" / "c" / "0"
     index.unlink()
-    done = shell.run("archive", "reindex", "copy.zarr")
+    done = inside.run("archive", "reindex", "copy.zarr")
     assert done.code == 1
     assert "NOT MENDED: " in done.out
 
@@ -231,13 +236,13 @@ def test_what_is_proposed_can_be_typed(
     assert program() == again
 
 
-def test_the_demo_goes_the_whole_way(shell: Shell) -> None:
-    told = json.loads(shell.well("demo", "--json", "--folder", "shown"))
+def test_the_demo_goes_the_whole_way(inside: Shell) -> None:
+    told = json.loads(inside.well("demo", "--json", "--folder", "shown"))
     assert told["middle_equal"] is True
     assert told["report"]["packets_withheld"] > 0
     assert told["heard"]["dred_samples"] > 0
     assert len(told["gaps"]) > 0
     assert told["archive"] == "shown/archive.zarr"
-    assert loudness(read_wav(shell.folder / told["answer"])[2]) > 100
-    kept = json.loads(shell.well("archive", "info", told["archive"], "--json"))
+    assert loudness(read_wav(inside.folder / told["answer"])[2]) > 100
+    kept = json.loads(inside.well("archive", "info", told["archive"], "--json"))
     assert kept[told["recording"]]["total_samples"] == told["kept_samples"]

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 import wave
 from typing import IO
 
@@ -32,6 +33,13 @@ def through(shell: Shell, data: bytes, *arguments: str) -> tuple[int, bytes, str
     return done.returncode, done.stdout, done.stderr.decode()
 
 
+def prepare(shell: Shell, *arguments: str) -> str:
+    """Run a command in this process, where there is no pipe to be tested; what it printed."""
+    done = shell.call(*arguments)
+    assert (done.code, done.err) == (0, ""), done
+    return done.out
+
+
 def what_comes(pipe: IO[bytes]) -> bytes:
     """Some bytes out of a pipe that is still open."""
     assert select.select([pipe], [], [], TIMEOUT_S)[0], "nothing comes"
@@ -40,14 +48,14 @@ def what_comes(pipe: IO[bytes]) -> bytes:
 
 def test_wav_through_pipes_and_back(shell: Shell) -> None:
     data = write_tone(shell.folder / "a.wav", 1.5).read_bytes()
-    shell.well("encode", "a.wav")
+    prepare(shell, "encode", "a.wav")
     code, opus, said = through(shell, data, "encode", "-")
     assert (code, said.partition(":")[0]) == (0, "standard output")
     packets = [item.data for item in OggReader(io.BytesIO(opus)) if isinstance(item, Packet)]
     with (shell.folder / "a.opus").open("rb") as file:
         assert packets == [item.data for item in OggReader(file) if isinstance(item, Packet)]
 
-    shell.well("decode", "a.opus", "whole.wav", "--rate", "16000")
+    prepare(shell, "decode", "a.opus", "whole.wav", "--rate", "16000")
     code, back, said = through(shell, opus, "decode", "-", "-", "--rate", "16000", "--json")
     assert (code, json.loads(said)["samples"]) == (0, 24_000)
     with wave.open(str(shell.folder / "whole.wav")) as whole:
@@ -79,7 +87,7 @@ def test_other_containers_through_a_pipe(shell: Shell, container: str) -> None:
     code, _, said = through(shell, made, "decode", "-", "b.flac", "--rate", "16000")
     assert (code, said) == (0, "")
     assert through(shell, (shell.folder / "b.flac").read_bytes(), "encode", "-", "c.opus")[0] == 0
-    told = json.loads(shell.well("info", "--json", "c.opus"))
+    told = json.loads(prepare(shell, "info", "--json", "c.opus"))
     assert told["duration_samples"] == 48_000
 
 
@@ -94,7 +102,7 @@ def test_other_containers_through_a_pipe(shell: Shell, container: str) -> None:
 )
 def test_what_pipes_cannot_carry(shell: Shell, arguments: tuple[str, ...], words: str) -> None:
     write_tone(shell.folder / "a.wav", 0.1)
-    shell.well("encode", "a.wav")
+    prepare(shell, "encode", "a.wav")
     before = shell.listing()
     code, out, said = through(shell, b"no audio" * 10, *arguments)
     assert (code, out) == (1, b"")
@@ -189,6 +197,7 @@ def test_a_live_recording_is_kept_when_ctrl_c_ends_it(shell: Shell) -> None:
             process.stdin.flush()
             while not list(shell.folder.glob("*.part")):
                 assert process.poll() is None
+                time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             process.stdin.close()
             assert process.wait(TIMEOUT_S) == 0
@@ -199,8 +208,8 @@ def test_a_live_recording_is_kept_when_ctrl_c_ends_it(shell: Shell) -> None:
 
 
 def test_who_reads_the_output_may_have_had_enough(shell: Shell) -> None:
-    write_tone(shell.folder / "a.wav", 60)
-    shell.well("encode", "a.wav")
+    write_tone(shell.folder / "a.wav", 10)  # ten times what a pipe holds
+    prepare(shell, "encode", "a.wav")
     process = subprocess.Popen(
         [PROGRAM, "decode", "a.opus", "-"],
         cwd=shell.folder,

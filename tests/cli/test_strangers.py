@@ -136,17 +136,14 @@ def test_a_server_outlives_strangers(shell: Shell) -> None:
     ]
     for pieces in strangers:
         call(url, *pieces)
-    said = json.loads(
-        shell.well(
-            *("talk", "--url", url, "--source", "tone:440:200ms", "--sink", "null", "--json")
-        )
-    )
+    talk = ("talk", "--url", url, "--source", "tone:440:200ms", "--sink", "null", "--json")
+    said = json.loads(shell.call(*talk).out)
     assert said["stored"] is True
     done = shell.end(server, signal.SIGINT)
     assert done.code == 0
     assert "Traceback" not in done.err
     assert len(done.err.splitlines()) <= len(strangers)
-    kept = json.loads(shell.well("archive", "info", "recordings/archive.zarr", "--json"))
+    kept = json.loads(shell.call("archive", "info", "recordings/archive.zarr", "--json").out)
     assert len(kept) == 1
 
 
@@ -154,7 +151,7 @@ def test_a_device_without_the_token_stays_out(shell: Shell) -> None:
     server, url = shell.serve("--token", "sesam")
     before = shell.listing()
     for given in ((), ("--token", "simsalabim")):
-        done = shell.run("talk", "--url", url, "--source", "tone:1s", "--sink", "a.wav", *given)
+        done = shell.call("talk", "--url", url, "--source", "tone:1s", "--sink", "a.wav", *given)
         assert (done.code, done.out) == (1, "")
         assert done.err.startswith(f"opuscule: the server at {url}")
         assert done.err.endswith("wants another token; set OPUSCULE_TOKEN or --token\n")
@@ -169,7 +166,7 @@ def test_a_token_that_no_header_can_carry(shell: Shell) -> None:
         ("serve", "--token", "a\r\nb"),
         ("serve", "--token", "a b"),
     ):
-        done = shell.run(*line)
+        done = shell.call(*line)
         assert (done.code, done.err.count("\n")) == (1, 1)
         assert done.err.startswith("opuscule: the token has a character")
         assert shell.listing() == {}
@@ -194,7 +191,7 @@ def test_what_a_device_has_wrong_is_said_when_a_server_is_there(shell: Shell) ->
         ("good.wav", "x.wav", ("--delay-ms", "-5"), "0 to 10000"),
         ("good.wav", "x.wav", ("--delay-ms", "99999999999"), "0 to 10000"),
     ):
-        done = shell.run("talk", "--url", url, "--source", source, "--sink", sink, *more)
+        done = shell.call("talk", "--url", url, "--source", source, "--sink", sink, *more)
         assert done.code == 1
         assert done.err.startswith("opuscule: ")
         assert words in done.err
@@ -210,7 +207,7 @@ def test_what_a_device_has_wrong_is_said_when_a_server_is_there(shell: Shell) ->
 def test_a_folder_has_one_server(shell: Shell) -> None:
     server, _ = shell.serve("--keep", "kept")
     before = shell.listing()
-    done = shell.run("serve", "--port", "0", "--keep", "kept")
+    done = shell.call("serve", "--port", "0", "--keep", "kept")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("opuscule: kept/journal: another process is using this journal")
     assert "choose another directory" in done.err

@@ -243,6 +243,40 @@ def test_damage_is_read_or_refused(tmp_path: Path, container: str, codec: str) -
             assert "\n" not in str(error)  # noqa: PT017 - either outcome is right
 
 
+@pytest.mark.parametrize(
+    ("container", "codec", "length_is_said"),
+    [
+        ("flac", "flac", True),
+        ("flac", "flac", False),
+        ("wv", "wavpack", True),
+        ("tta", "tta", True),
+    ],
+)
+def test_a_changed_byte_of_a_lossless_file_does_not_pass_for_sound(
+    tmp_path: Path, container: str, codec: str, length_is_said: bool
+) -> None:
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, (48_000, 1))
+    source = wav(tmp_path / "a.wav", noise, 48_000)
+    whole = bytearray(encode(source, tmp_path / "whole", container, codec).read_bytes())
+    if not length_is_said:  # written into a pipe (RFC 9639 §8.2)
+        whole[21] &= 0xF0
+        whole[22:26] = bytes(4)
+    path = tmp_path / "damaged"
+    path.write_bytes(whole)
+    expected = read(open_pcm(path))
+    refused = 0
+    for tenth in range(1, 10):
+        changed = bytearray(whole)
+        changed[len(whole) * tenth // 10] ^= 0x55
+        path.write_bytes(changed)
+        try:
+            assert np.array_equal(read(open_pcm(path)), expected)
+        except FormatError as error:
+            assert "salvage" in str(error)  # noqa: PT017 - either outcome is right
+            refused += 1
+    assert refused >= 8
+
+
 def test_tags_that_are_no_utf8(tmp_path: Path) -> None:
     source = wav(tmp_path / "a.wav", sine(48_000, 9600, 440.0), 48_000)
     made = encode(source, tmp_path / "a.flac", "flac", "flac").read_bytes()

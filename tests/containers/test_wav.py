@@ -180,6 +180,7 @@ def test_a_pipe_is_read_to_its_end() -> None:
         (b"RIFX\0\0\0\0WAVE", FormatError, "begins with b'RIFX"),
         (b"RIFF\0\0\0\0AVI ", FormatError, "WAVE"),
         (form(HEAD), TruncatedError, "byte 36 without audio data"),
+        (form(HEAD, b"LIST\x1a\0\0\0"), TruncatedError, "byte 44 without audio data"),
         (form(chunk(b"data", TWO), HEAD), FormatError, "before its fmt"),
         (form(chunk(b"fmt ", fmt()[:14]), chunk(b"data", TWO)), FormatError, "14 bytes"),
         (form(chunk(b"fmt ", fmt(0xFFFE)), chunk(b"data", TWO)), FormatError, "expected 40"),

@@ -41,7 +41,7 @@ def pcm_of(blocks: list[Block]) -> bytes:
     return b"".join(block.pcm for block in blocks)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.integers(0, 40_000), st.sampled_from([1, 2.5, 20, 60, 333]))
 def test_every_sample_comes_once(tmp_path: Path, frames: int, block_ms: float) -> None:
     source = FileSource(wav(tmp_path / "a.wav", ramp(frames)), paced=False, block_ms=block_ms)
@@ -189,13 +189,15 @@ def test_a_paced_sink_holds_its_writer_back() -> None:
             await sink.drain()
             assert time.monotonic() - start >= 0.1999
             assert sink.latency_ms == 0
-            # A pause after draining is no underrun, one in the middle is.
+            # A pause after draining is no underrun, one in the middle is. (On a busy machine there
+            # may have been some above.)
+            before = sink.underruns
             await asyncio.sleep(0.02)
             await sink.write(bytes(640))
-            assert sink.underruns == 0
+            assert sink.underruns == before
             await asyncio.sleep(0.05)
             await sink.write(bytes(640))
-            assert sink.underruns == 1
+            assert sink.underruns == before + 1
             await sink.discard()
             assert sink.latency_ms == 0
 

@@ -1,11 +1,13 @@
 """Real audio through real PortAudio, and a sound server that has no hardware."""
 
+import functools
 import json
 import subprocess
 import sys
+import threading
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ctypes.util import find_library
 from importlib.util import find_spec
@@ -59,6 +61,45 @@ def phases(samples: NDArray[np.float64], rate: int, frequency: float) -> NDArray
     return moved
 
 
+def in_time(test: Callable[["Pulse", Path], None]) -> Callable[["Pulse", Path], None]:
+    """Try again what failed while this machine kept others waiting: sound does not wait."""
+
+    @functools.wraps(test)
+    def repeated(pulse: "Pulse", tmp_path: Path) -> None:
+        for _ in range(8):
+            with watched() as late_s:
+                try:
+                    test(pulse, tmp_path)
+                except AssertionError:
+                    if max(late_s) < 0.02:
+                        raise
+                else:
+                    return
+        pytest.skip(f"this machine is too busy for sound: {max(late_s) * 1000:.0f} ms late")
+
+    return repeated
+
+
+@contextmanager
+def watched() -> Iterator[list[float]]:
+    """How many seconds too late somebody awoke who slept for two milliseconds again and again."""
+    late_s, over = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            due = time.monotonic() + 0.002
+            time.sleep(0.002)
+            late_s.append(time.monotonic() - due)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield late_s
+    finally:
+        over.set()
+        watcher.join()
+
+
 @contextmanager
 def playing(pulse: "Pulse", path: Path, channels: int) -> Iterator[None]:
     """Keep a tone sounding in front of the microphone."""
@@ -66,7 +107,7 @@ def playing(pulse: "Pulse", path: Path, channels: int) -> Iterator[None]:
         "pacat", "-p", "-d", "cable", "--rate=48000", f"--channels={channels}", "--raw", path
     )
     try:
-        for _ in range(100):
+        for _ in range(1000):
             listed = subprocess.run(
                 ["pactl", "list", "short", "sink-inputs"],
                 env=pulse.environment,
@@ -86,13 +127,10 @@ def playing(pulse: "Pulse", path: Path, channels: int) -> Iterator[None]:
 def ear(pulse: "Pulse", out: Path) -> Iterator[None]:
     """Record what a listener would hear."""
     with out.open("wb") as file:
-        recorder = subprocess.Popen(
-            ["parec", "-d", "speaker.monitor", "--rate=48000", "--channels=1", "--latency-msec=20"],
-            env=pulse.environment,
-            stdout=file,
-        )
+        format_ = ["--rate=48000", "--channels=1", "--latency-msec=20"]
+        recorder = pulse.start("parec", "-d", "speaker.monitor", *format_, stdout=file)
         try:
-            for _ in range(200):
+            for _ in range(1000):
                 if out.stat().st_size:
                     break
                 time.sleep(0.05)
@@ -104,7 +142,7 @@ def ear(pulse: "Pulse", out: Path) -> Iterator[None]:
                 time.sleep(0.05)
         finally:
             recorder.terminate()
-            recorder.wait(10)
+            recorder.communicate()
 
 
 def loud(out: Path) -> tuple[NDArray[np.float64], int, int]:
@@ -160,8 +198,9 @@ def test_settings_that_a_device_does_not_offer(pulse: "Pulse") -> None:
 
 
 @pytest.mark.row("C11")
+@in_time
 def test_the_microphone_hears_what_is_played(pulse: "Pulse", tmp_path: Path) -> None:
-    tone(tmp_path / "in.raw", 1000.0, rate=48_000, seconds=20)
+    tone(tmp_path / "in.raw", 1000.0, rate=48_000, seconds=60)
     with playing(pulse, tmp_path / "in.raw", 1):
         result = probe(pulse, "hear", "2000", tmp_path / "out.raw")
     samples = np.array(array("h", (tmp_path / "out.raw").read_bytes()), float)
@@ -177,8 +216,9 @@ def test_the_microphone_hears_what_is_played(pulse: "Pulse", tmp_path: Path) -> 
 
 
 @pytest.mark.row("G2")
+@in_time
 def test_channels_are_picked_by_frames(pulse: "Pulse", tmp_path: Path) -> None:
-    tone(tmp_path / "in.raw", 500.0, 3000.0, rate=48_000, seconds=20)
+    tone(tmp_path / "in.raw", 500.0, 3000.0, rate=48_000, seconds=60)
     with playing(pulse, tmp_path / "in.raw", 2):
         probe(pulse, "pick", tmp_path / "out.raw")
     samples = np.array(array("h", (tmp_path / "out.raw").read_bytes()), float)[-4000:]
@@ -200,6 +240,7 @@ def test_closing_ends_the_reading(pulse: "Pulse") -> None:
 
 
 @pytest.mark.row("P3")
+@in_time
 def test_one_stream_without_a_dropout(pulse: "Pulse", tmp_path: Path) -> None:
     with ear(pulse, tmp_path / "out.raw"):
         result = probe(pulse, "say", "1500")
@@ -214,13 +255,15 @@ def test_one_stream_without_a_dropout(pulse: "Pulse", tmp_path: Path) -> None:
 
 
 @pytest.mark.row("P7")
-def test_running_dry_is_counted_once_each_time(pulse: "Pulse") -> None:
+@in_time
+def test_running_dry_is_counted_once_each_time(pulse: "Pulse", tmp_path: Path) -> None:
     result = probe(pulse, "say_haltingly")
     assert result["underruns"] == [1, 2, 2]
     assert "closed" in result["closed"]["message"]
 
 
 @pytest.mark.row("X9")
+@in_time
 def test_discarding_cuts_the_answer_off(pulse: "Pulse", tmp_path: Path) -> None:
     with ear(pulse, tmp_path / "out.raw"):
         result = probe(pulse, "interrupt")

@@ -51,7 +51,9 @@ def pixels(png: bytes) -> Any:
 
 
 def test_levels_and_frequencies_are_where_they_are(toned: Recording) -> None:
-    seen = survey(toned, 120)
+    told: list[tuple[int, int]] = []
+    seen = survey(toned, 120, progress=lambda *so_far: told.append(so_far))
+    assert told[-1] == (SECONDS * 48_000,) * 2
     assert seen.looked_at_samples == seen.stop_sample == SECONDS * 48_000
     assert (seen.columns, seen.rate, seen.duration_s) == (120, 48_000, SECONDS)
     inside = slice(45, 75)

@@ -23,7 +23,7 @@ from opuscule.wire.messages import Hello, Ping, encode_message
 
 def run(go: Callable[[], object]) -> None:
     async def limited() -> None:
-        await asyncio.wait_for(go(), 40)  # type: ignore[arg-type]  # a coroutine
+        await asyncio.wait_for(go(), 120)  # type: ignore[arg-type]  # a coroutine
 
     asyncio.run(limited())
 
@@ -289,4 +289,4 @@ def test_a_shell_that_is_flushed_all_the_time_keeps_its_deadlines(
             assert (await talk).packets_sent > 0
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(asyncio.wait_for(go(), 40))
+        runner.run(asyncio.wait_for(go(), 120))

@@ -21,6 +21,7 @@ from opuscule.cli.output import (
     emit,
     json_option,
     pairs,
+    progress_line,
 )
 
 if TYPE_CHECKING:
@@ -101,7 +102,16 @@ def export(
     """
     from opuscule.archive import export_recordings, open_archive
 
-    report = export_recordings(open_archive(archive), target, recordings or None, damaged=damaged)
+    with progress_line("exporting", json) as show:
+        report = export_recordings(
+            open_archive(archive),
+            target,
+            recordings or None,
+            damaged=damaged,
+            progress=(lambda done, all_: show(f"exporting: {done} of {all_} recordings"))
+            if show
+            else None,
+        )
     if json:
         emit(report)
     else:
@@ -120,7 +130,8 @@ def reindex(archive: _Archive, json: bool = json_option) -> None:
     """Mend damaged indexes where that is possible, and write the catalogue anew."""
     from opuscule.archive import reindex as reindex_archive
 
-    report = reindex_archive(archive)
+    with progress_line("reading every index", json):
+        report = reindex_archive(archive)
     if json:
         emit(report)
     else:

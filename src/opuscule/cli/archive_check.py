@@ -1,5 +1,6 @@
 """``opuscule archive prepare`` and ``verify``: what makes exactness near, and what proves it."""
 
+import errno
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opuscule.cli.output import ArchivePlace, complain, emit, in_words, json_option, progress_bar
-from opuscule.errors import OpusculeError
+from opuscule.errors import OpusculeError, RecordingNotFoundError
 
 if TYPE_CHECKING:
     from opuscule.archive import Archive
@@ -18,6 +19,9 @@ __all__ = ["prepare", "verify"]
 _Archive = Annotated[
     Path, typer.Argument(help="The archive, a folder such as archive.zarr.", readable=False)
 ]
+
+_FOR_ALL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What would fail for the other recordings, too."""
 
 
 def prepare(
@@ -45,6 +49,8 @@ def prepare(
             with progress_bar(f"preparing {name} ({number} of {len(names)})", json) as progress:
                 report = prepare_recording(opened[name], force=force, progress=progress)
         except (OpusculeError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in _FOR_ALL:
+                raise
             complain(f"{name}: {in_words(error)}")
             failed += 1
             continue
@@ -79,28 +85,33 @@ def verify(
     from opuscule.archive import verify as verify_recording
 
     opened = open_archive(archive)
-    names = _names(opened, recordings)
+    forgotten = [] if recordings else _forgotten(opened)
+    names = sorted({*_names(opened, recordings), *forgotten})
     if sample is not None and sample < len(names):
         # Reproducible on purpose; nothing is kept secret by it.
         names = sorted(random.Random(seed).sample(names, sample))  # noqa: S311
     sound = True
     told: list[dict[str, object]] = []
-    for name in names:
+    for number, name in enumerate(names, 1):
         try:
             recording = opened[name]
-            report = verify_recording(recording, ranges=ranges, seed=seed)
+            with progress_bar(f"verifying {name} ({number} of {len(names)})", json) as progress:
+                report = verify_recording(recording, ranges=ranges, seed=seed, progress=progress)
         except (OpusculeError, OSError) as error:
             # The others are not to go unchecked because of one that cannot even be opened.
             sound = False
             told.append({"recording": name, "problems": [in_words(error)]})
             complain(f"{name}: NOT SOUND: {in_words(error)}")
             continue
-        sound = sound and report.ok
+        problems = report.problems
+        if name in forgotten:
+            problems += ("the catalogue lacks it: opuscule archive reindex makes it anew",)
+        sound = sound and not problems
         prepared = report.ok and recording.points is not None
         told.append(
             {
                 "recording": report.recording,
-                "problems": report.problems,
+                "problems": problems,
                 "ranges": report.ranges,
                 "compared_samples": report.compared_samples,
                 "prepared": prepared,
@@ -108,8 +119,8 @@ def verify(
             }
         )
         if not json:
-            verdict = "sound" if report.ok else "NOT SOUND: " + "; ".join(report.problems)
-            remark = "" if prepared or not report.ok else ", not prepared"
+            verdict = "NOT SOUND: " + "; ".join(problems) if problems else "sound"
+            remark = "" if prepared or problems else ", not prepared"
             if report.lossless_bytes:
                 remark += f", {report.lossless_bytes} bytes of lossless original hashed"
             typer.echo(f"{name}: {verdict}, {report.ranges} ranges compared{remark}")
@@ -117,6 +128,29 @@ def verify(
         emit(told)
     if not sound:
         raise typer.Exit(1)
+
+
+def _forgotten(opened: "Archive") -> list[str]:
+    """Recordings of which the catalogue knows nothing, as where it was cut off when it was copied.
+
+    The folders are read first: what comes or goes meanwhile the catalogue knows.
+    """
+    try:
+        folders = opened.store.names("recordings")
+    except OSError:  # a web server that does not list
+        return []
+    known = opened.catalogue()
+    return [name for name in folders if name not in known and _is_there(opened, name)]
+
+
+def _is_there(opened: "Archive", name: str) -> bool:
+    try:
+        _ = opened[name]
+    except RecordingNotFoundError:
+        return False
+    except (OpusculeError, OSError):
+        pass  # which verifying it will say
+    return True
 
 
 def _names(opened: "Archive", wanted: Sequence[str] | None) -> list[str]:

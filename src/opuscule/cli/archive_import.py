@@ -154,6 +154,11 @@ def import_(
             )
         if set(report.counts) <= {"passed_over"}:
             folders = ", ".join(map(str, sources))
+            for source in sources:
+                if (source / "zarr.json").exists():
+                    raise FormatError(
+                        f"{source} is an archive; name the archive first, then what comes into it"
+                    )
             raise FormatError(f"{folders}: there is no audio in it; name other folders, or files")
         if json:
             emit(outcomes if many else outcomes[0])

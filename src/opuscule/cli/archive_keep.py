@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opuscule.cli.output import byte_size, columns, emit, json_option, utc_time
+from opuscule.cli.output import (
+    byte_size,
+    columns,
+    emit,
+    json_option,
+    progress_line,
+    utc_time,
+)
 
 if TYPE_CHECKING:
     from opuscule.archive import ExpireReport
@@ -51,7 +58,8 @@ def rm(
     names = ", ".join(report.removed)
     if not dry_run:
         _ask(f"Remove {names} from {archive}, {byte_size(report.freed_bytes)}?", yes)
-        report = remove_recordings(archive, recordings)
+        with progress_line("removing", json):
+            report = remove_recordings(archive, recordings)
     if json:
         emit(report)
     else:
@@ -103,7 +111,8 @@ def expire(
     if report.removed and not dry_run:
         total = byte_size(report.freed_bytes)
         _ask(f"Remove {len(report.removed)} recordings from {archive}, {total}?", yes)
-        report = run(dry_run=False)
+        with progress_line(f"removing {len(report.removed)} recordings", json):
+            report = run(dry_run=False)
         if report.removed != plan.removed and not json:
             typer.echo("others wrote to the archive meanwhile; removed were:")
             _list(report)
@@ -120,7 +129,8 @@ def gc(archive: _Archive, dry_run: _DryRun = False, json: bool = json_option) ->
     """Remove what killed writers left behind: no recording, and nothing that is in use."""
     from opuscule.archive import collect_garbage
 
-    report = collect_garbage(archive, dry_run=dry_run)
+    with progress_line("looking for garbage", json):
+        report = collect_garbage(archive, dry_run=dry_run)
     if json:
         emit(report)
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opuscule.cli.output import ArchivePlace, clock_time, emit, json_option
+from opuscule.cli.output import ArchivePlace, clock_time, emit, json_option, progress_line
 
 if TYPE_CHECKING:
     from opuscule.archive.reading.moments import Seconds
@@ -80,7 +80,17 @@ def plot(
     else:
         width, height = max(width or 1200, MIN_WIDTH), height or 600
         columns = plot_width(width)
-    seen = survey(source, columns, start_sample=start, stop_sample=stop, whole=whole)
+    with progress_line(f"looking at {opened.name}", json) as show:
+        seen = survey(
+            source,
+            columns,
+            start_sample=start,
+            stop_sample=stop,
+            whole=whole,
+            progress=(lambda done, all_: show(f"looking at {opened.name}: {done / all_:.0%}"))
+            if show
+            else None,
+        )
     if out is None and not json:
         _show(seen, width, height, panes)
     elif out is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opuscule.cli.output import ArchivePlace, clock_time, emit, json_option
+from opuscule.cli.output import ArchivePlace, clock_time, emit, json_option, progress_bar
 from opuscule.units import MEDIA_RATE
 
 if TYPE_CHECKING:
@@ -99,37 +99,42 @@ def extract(
         own_rate, total, form = original.rate, original.total_samples, original.sample_format
     told: list[dict[str, object]] = []
     ranges = _ranges(original or opened, total, start, end, seconds, at)
-    for first, stop in ranges:
-        path = _target(target, opened.name, first, stop, ".wav", len(ranges))
-        samples = 0
-        with atomic_output(path) as file:
-            width = len(channel or range(opened.info.channels))
-            writer = WavWriter(file, rate or own_rate, width, form)
-            if original is not None:
-                pieces = original.blocks(
-                    _OWN_BLOCK_SAMPLES, start_sample=first, stop_sample=stop, channels=channel
-                )
-            else:
-                pieces = _pieces(opened, first, stop, rate or own_rate, channel, fast, conceal)
-            for piece in pieces:
-                writer.write(bytes(piece))
-                samples += len(piece)
-            writer.close()
-        one: dict[str, object] = {
-            "target": str(path),
-            "start": first,
-            "end": stop,
-            "samples": samples,
-        }
-        if conceal:
-            one["concealed"] = [
-                d for d in opened.damage if d.start_sample < stop and first < d.stop_sample
-            ]
-        told.append(one)
-        if not json:
-            length = clock_time((stop - first) / own_rate)
-            of = f" at {own_rate} Hz" if lossless else ""
-            typer.echo(f"{path}: samples {first} to {stop}{of}, {length}")
+    done_s, all_s = 0.0, sum(stop - first for first, stop in ranges) / own_rate
+    with progress_bar(f"extracting from {opened.name}", json) as show:
+        for first, stop in ranges:
+            path = _target(target, opened.name, first, stop, ".wav", len(ranges))
+            samples = 0
+            with atomic_output(path) as file:
+                width = len(channel or range(opened.info.channels))
+                writer = WavWriter(file, rate or own_rate, width, form)
+                if original is not None:
+                    pieces = original.blocks(
+                        _OWN_BLOCK_SAMPLES, start_sample=first, stop_sample=stop, channels=channel
+                    )
+                else:
+                    pieces = _pieces(opened, first, stop, rate or own_rate, channel, fast, conceal)
+                for piece in pieces:
+                    writer.write(bytes(piece))
+                    samples += len(piece)
+                    done_s += len(piece) / (rate or own_rate)
+                    if show:
+                        show(round(done_s * MEDIA_RATE), round(all_s * MEDIA_RATE))
+                writer.close()
+            one: dict[str, object] = {
+                "target": str(path),
+                "start": first,
+                "end": stop,
+                "samples": samples,
+            }
+            if conceal:
+                one["concealed"] = [
+                    d for d in opened.damage if d.start_sample < stop and first < d.stop_sample
+                ]
+            told.append(one)
+            if not json:
+                length = clock_time((stop - first) / own_rate)
+                of = f" at {own_rate} Hz" if lossless else ""
+                typer.echo(f"{path}: samples {first} to {stop}{of}, {length}")
     if json:
         emit(told[0] if len(told) == 1 else told)
 
@@ -141,7 +146,7 @@ def cut(
         Path,
         typer.Argument(help="The Ogg Opus file to write; a folder for several.", readable=False),
     ],
-    start: _Start = 0,
+    start: Annotated[int, typer.Option(help="First sample, counted at 48 kHz.")] = 0,
     end: _End = None,
     seconds: _SecondsRanges = None,
     at: _Moments = None,

@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ __all__ = ["MediaReader", "Resampler", "open_native", "open_pcm", "opus_rate"]
 # Containers that say how many samples they hold. Others only estimate it, and may be wrong.
 _EXACT_CONTAINERS = ("flac", "aiff", "w64")
 _LOSSLESS = ("flac", "alac", "wavpack", "tta", "ape", "shorten", "mlp", "truehd")
+# Their frames have checksums, at which FFmpeg looks only when it is told to.
+_CHECKSUMMED = ("flac", "wavpack", "tta")
 # 24 bits are decoded to 32 with zeros below: which of the two it was, this does not say.
 _BITS = {"u8": 8, "s16": 16, "flt": 32, "dbl": 64}
 _INT16_FORMATS = ("u8", "u8p", "s16", "s16p")
@@ -144,6 +147,8 @@ class MediaReader(PcmReader):
         self._av = av
         self._salvage = salvage
         self._read_samples = 0
+        self.cut_short = False
+        """With ``salvage``: it ended before its header said; known when all of it is read."""
         self._file = self._path if isinstance(self._path, Pipe) else self._path.open("rb")
         self._container: InputContainer | None = None
         try:
@@ -175,20 +180,18 @@ class MediaReader(PcmReader):
                 "expected 1 to 255 and a rate"
             )
         self._rate, self._channels = context.sample_rate, context.channels
+        self._checked = context.name in _CHECKSUMMED and not self._salvage
+        if self._checked:
+            context.options = {"err_detect": "crccheck+explode"}
         self._sample_format: SampleFormat = (
             "int16" if context.format.name in _INT16_FORMATS else "float32"
         )
         self._coding = self._find_coding(context)
         self._tags = (*self._container.metadata.items(), *stream.metadata.items())
         exact = self._container.format.name in _EXACT_CONTAINERS
-        self._total: int | None = None
-        if (
-            exact
-            and not self._salvage
-            and stream.duration is not None
-            and stream.time_base is not None
-        ):
-            self._total = round(stream.duration * stream.time_base * self._rate)
+        self._promised: int | None = None
+        if exact and stream.duration is not None and stream.time_base is not None:
+            self._promised = round(stream.duration * stream.time_base * self._rate)
         self._frames = self._decode()
 
     @property
@@ -235,7 +238,7 @@ class MediaReader(PcmReader):
 
         None too with ``salvage``, which makes no promise of it.
         """
-        return self._total
+        return None if self._salvage else self._promised
 
     def __iter__(self) -> Iterator[bytes]:
         """Blocks of whole frames, native byte order.
@@ -252,25 +255,42 @@ class MediaReader(PcmReader):
             return
         code = "s16" if self._sample_format == "int16" else "flt"
         convert = self._av.AudioResampler(format=code, rate=self._rate)
+        lead: int | None = None
         try:
             for frame in container.decode(container.streams.audio[0]):
                 self._check_same(frame)
+                if self._checked:
+                    lead = self._check_adjoins(frame, lead)
                 for packed in convert.resample(frame):
                     yield from self._blocks(packed)
             for packed in convert.resample(None):
                 yield from self._blocks(packed)
         except self._av.FFmpegError as error:
+            self.cut_short = True
             if self._salvage:
                 return
-            raise FormatError(
-                f"{self._path} is damaged after {self._read_samples} samples: "
-                f"{error.strerror}; read it with salvage to keep what is before"
-            ) from error
-        if self._total is not None and self._read_samples < self._total:
+            raise self._damaged(error.strerror) from error
+        self.cut_short = self._promised is not None and self._read_samples < self._promised
+        if self.cut_short and not self._salvage:
             raise TruncatedError(
                 f"{self._path} is damaged or cut short: got {self._read_samples} samples, its "
-                f"header promises {self._total}; read it with salvage to keep what is there"
+                f"header promises {self._promised}; read it with salvage to keep what is there"
             )
+
+    def _check_adjoins(self, frame: "AudioFrame", lead: int | None) -> int | None:
+        """Notice what PyAV passes over: frames that fail behind a sound one of the same packet."""
+        if frame.pts is None or frame.time_base != Fraction(1, self._rate):
+            return lead
+        here = frame.pts - self._read_samples
+        if lead is not None and here != lead:
+            raise self._damaged(f"a checksum is wrong, {here - lead} samples are missing")
+        return here
+
+    def _damaged(self, how: str | None) -> FormatError:
+        return FormatError(
+            f"{self._path} is damaged after {self._read_samples} samples: {how}; read it with "
+            "salvage to take it as far as it goes"
+        )
 
     def _check_same(self, frame: "AudioFrame") -> None:
         if frame.layout.nb_channels != self._channels or frame.sample_rate != self._rate:

@@ -49,6 +49,9 @@ class PcmReader(Protocol):
     first one stopped. Close it, or use it in a ``with`` block.
     """
 
+    cut_short: bool = False
+    """It ended before its header said, and that was allowed; known when all of it is read."""
+
     @property
     def rate(self) -> int:
         """Frames a second, in Hz."""

@@ -65,10 +65,11 @@ class WavCoding:
         return self.channels * self.sample_bytes
 
 
-def read_header(file: BinaryIO, salvage: bool) -> tuple[WavCoding, int | None]:
+def read_header(file: BinaryIO, salvage: bool) -> tuple[WavCoding, int | None, bool]:
     """Read up to the first sample: what a sample is, and how many bytes of them there are.
 
-    The number is None when only the end of a pipe will tell.
+    The number is None when only the end of a pipe will tell. The last is whether it is less than
+    the header says.
 
     Raises:
         FormatError: it is no WAV file, or its header contradicts itself; the message has the place.
@@ -85,7 +86,8 @@ def read_header(file: BinaryIO, salvage: bool) -> tuple[WavCoding, int | None]:
     for _ in range(_MAX_CHUNKS):
         header = read_fully(file, 8)
         if len(header) < 8:
-            raise TruncatedError(f"WAV file ends at byte {place + len(header)} without audio data")
+            end = place + len(header) if size is None else size
+            raise TruncatedError(f"WAV file ends at byte {end} without audio data")
         name, chunk_bytes = header[:4], int.from_bytes(header[4:], "little")
         place += 8
         if name == b"data":
@@ -94,7 +96,8 @@ def read_header(file: BinaryIO, salvage: bool) -> tuple[WavCoding, int | None]:
             there = None if size is None else size - place
             streamed = size is None or form_bytes in STREAMED_BYTES or size > form_bytes + 8
             declared = long_bytes if chunk_bytes == UNKNOWN_BYTES and long_bytes else chunk_bytes
-            return coding, _data_bytes(declared, there, streamed, coding.frame_bytes, salvage)
+            found = _data_bytes(declared, there, streamed, coding.frame_bytes, salvage)
+            return coding, *found
         body = read_fully(file, min(chunk_bytes, 40)) if name in (b"fmt ", b"ds64") else b""
         if name == b"fmt ":
             coding = _parse_fmt(body, place)
@@ -109,21 +112,23 @@ def read_header(file: BinaryIO, salvage: bool) -> tuple[WavCoding, int | None]:
 
 def _data_bytes(
     declared: int, there: int | None, streamed: bool, frame_bytes: int, salvage: bool
-) -> int | None:
-    """How many bytes of samples there are; None when only the end of a pipe will tell.
+) -> tuple[int | None, bool]:
+    """How many bytes of samples there are, and whether these are fewer than the header says.
+
+    None when only the end of a pipe will tell.
 
     A size of 0 is true where the RIFF size, which is written last, covers what follows: those are
     other chunks. Where it does not, nobody came back to fill the sizes in.
     """
     if declared in STREAMED_BYTES and (there is None or there < declared):
-        return there
+        return there, False
     if declared == 0 and streamed:
-        return there
+        return there, False
     if there is not None and there < declared:
         if not salvage:
             raise truncated(there, declared, frame_bytes)
-        return there
-    return declared
+        return there, True
+    return declared, False
 
 
 def truncated(got_bytes: int, expected_bytes: int, frame_bytes: int) -> TruncatedError:

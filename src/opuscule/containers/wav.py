@@ -50,7 +50,7 @@ class WavReader(PcmReader):
         self._salvage = salvage
         self._read_bytes = 0
         try:
-            self._coding, self._bytes = read_header(self._file, salvage)
+            self._coding, self._bytes, self.cut_short = read_header(self._file, salvage)
         except BaseException as error:
             self.close()
             if self._owned and isinstance(error, FormatError):
@@ -113,6 +113,7 @@ class WavReader(PcmReader):
                 missing = self._bytes is not None and self._read_bytes < self._bytes
                 if missing and not self._salvage:
                     raise truncated(self._read_bytes, self._bytes or 0, frame_bytes)
+                self.cut_short |= missing
                 return
 
     def close(self) -> None:

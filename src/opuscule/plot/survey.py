@@ -8,7 +8,7 @@ looked at is told. Decoding is the fast way, which sounds the same. Damage
 is concealed and shown as lost.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -83,6 +83,7 @@ def survey(
     start_sample: int = 0,
     stop_sample: int | None = None,
     whole: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Survey:
     """Look at a range of a recording, or of its lossless original, at that one's rate.
 
@@ -92,6 +93,7 @@ def survey(
         start_sample: first sample.
         stop_sample: one past the last; None is the end.
         whole: decode all of it, however long.
+        progress: is told how far it is, in samples, and of how many.
 
     Raises:
         InvalidArgumentError: the range is empty or not within the audio, or ``columns`` is out of
@@ -125,6 +127,8 @@ def survey(
         low, high = max(0, first - sums.half), min(total, last + sums.half)
         sums.add(_read(np, source, low, high), low, first, last)
         looked_at += last - first
+        if progress:
+            progress(last - start_sample, span)
     lost, unsent = _missing(np, source, edges)
     return Survey(
         source.name,

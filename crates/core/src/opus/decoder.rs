@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::prolong::is_wide_silk;
 use super::raw::{self, Query, RawDecoder, Sample};
 use super::settings::{self, Value, bandwidth_word};
 use super::{Error, Layout, MAX_PACKET_MS, check_rate};
@@ -169,7 +168,7 @@ impl Decoder {
                 }
             })
         })?;
-        self.after_wide_silk = packet.first().is_some_and(|toc| is_wide_silk(Toc(*toc)));
+        self.after_wide_silk = packet.first().is_some_and(|toc| Toc(*toc).is_wide_silk());
         let mut rest = packet;
         for celt in &mut self.after_celt {
             let Some(&toc) = rest.first() else { break };

@@ -2,7 +2,7 @@
 
 use super::raw::Sample;
 use super::{Decoder, Error};
-use crate::packet::{Bandwidth, Mode, Toc};
+use crate::packet::Toc;
 
 impl Decoder {
     /// Whether concealment is of speech and neural, so that [`Self::prolong`] is more than
@@ -43,7 +43,7 @@ impl Decoder {
         let frame = (self.rate / 100) as usize;
         let behind = self.packet_samples(next).unwrap_or(0);
         let guided = self.can_prolong()
-            && next.first().is_some_and(|toc| is_wide_silk(Toc(*toc)))
+            && next.first().is_some_and(|toc| Toc(*toc).is_wide_silk())
             && samples.is_multiple_of(frame)
             && behind.is_multiple_of(frame)
             && self
@@ -54,14 +54,5 @@ impl Decoder {
             self.raw.unguide();
         }
         done
-    }
-}
-
-/// Whether SILK works at 16 kHz in such packets: alone or under CELT.
-pub(super) fn is_wide_silk(toc: Toc) -> bool {
-    match toc.mode() {
-        Mode::Silk => toc.bandwidth() == Bandwidth::Wide,
-        Mode::Hybrid => true,
-        Mode::Celt => false,
     }
 }

@@ -92,6 +92,15 @@ impl Toc {
         }
     }
 
+    /// Whether SILK works at 16 kHz in such packets: alone or under CELT.
+    pub const fn is_wide_silk(self) -> bool {
+        match self.mode() {
+            Mode::Silk => matches!(self.bandwidth(), Bandwidth::Wide),
+            Mode::Hybrid => true,
+            Mode::Celt => false,
+        }
+    }
+
     /// What one frame decodes to, in 48 kHz samples: 120 to 2880.
     pub const fn frame_samples(self) -> u32 {
         let config = self.config();

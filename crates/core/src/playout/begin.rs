@@ -1,6 +1,7 @@
 //! Where a stream begins, and what of it is given up when too much waits.
 
-use super::engine::{Playout, Position};
+use super::Position;
+use super::engine::Playout;
 use super::stretch::Unit;
 use super::{Mode, media_us};
 use crate::MEDIA_RATE;
@@ -53,7 +54,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// Where to begin, once the first packet has been held back long enough.
     pub(super) fn begin(&mut self, now_us: i64) -> Option<Position> {
         // Nothing more of it is awaited.
-        if self.end.is_some() || self.strays.believed() {
+        if self.end.is_some() || self.strays.believed {
             return self.start();
         }
         // A clock that was set back would have the stream wait for as long.

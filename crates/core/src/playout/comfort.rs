@@ -8,10 +8,8 @@
 
 use super::account::Span;
 use super::background::Background;
-use super::engine::Playout;
 use super::stretch::Unit;
 use crate::conceal::{Missing, Origin};
-use crate::opus::{Decode, Sample};
 
 /// After so long without data nobody is to be deceived: for two seconds the noise fades, and then the
 /// silence says that the connection is gone. Not in a pause of which the sender said that it is one.
@@ -36,16 +34,6 @@ const SLEW_MS: f32 = 5.0;
 
 /// How much louder sound before a gap is taken to be than the noise: noise begins so much later.
 const LOUD: f32 = 100.0;
-
-impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
-    /// Fills up what is handed out next, where noise is made, and says what it is then.
-    pub(super) fn fill_up(&mut self, span: Span, awaited: bool, pcm: &mut [T]) -> Span {
-        match &mut self.comfort {
-            Some(comfort) => comfort.fill_up(span, awaited, pcm),
-            None => span,
-        }
-    }
-}
 
 /// Noise of one channel.
 #[derive(Clone, Default)]

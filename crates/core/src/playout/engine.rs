@@ -6,15 +6,14 @@ use std::ops::Range;
 use super::account::{Pending, Span};
 use super::adapt::Adapter;
 use super::buffer::{Buffer, Waiting};
+use super::clocks::Clocks;
 use super::comfort::Comfort;
 use super::delay::Delay;
-use super::follow::Clocks;
 use super::load::Load;
-use super::produce::concealer;
-use super::restart::Strays;
 use super::stats::{Counter, Stats};
+use super::strays::Strays;
 use super::stretch::Unit;
-use super::{Incoming, Mode, PlayoutConfig, Pushed};
+use super::{Incoming, Mode, PlayoutConfig, Position, Pushed};
 use crate::MEDIA_RATE;
 use crate::conceal::{Concealer, Origin};
 use crate::opus::{Decode, Decoder, Error, Sample};
@@ -27,13 +26,6 @@ const FURTHEST: i64 = 1 << 53;
 
 /// The longest packet that says nothing but that a pause goes on (DTX; RFC 7587 §3.1.3).
 const DTX_BYTES: usize = 2;
-
-/// Where playing stands.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Position {
-    pub(super) time: i64,
-    pub(super) sequence: i64,
-}
 
 /// One stream's playout.
 pub struct Playout<T: Sample, D: Decode<T> = Decoder> {
@@ -195,7 +187,7 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
             }
             (_, None) => false,
         };
-        over && self.pending.len() == 0 && !self.strays.believed()
+        over && self.pending.len() == 0 && !self.strays.believed
     }
 
     /// Audio that waits, decoded or not, in milliseconds.
@@ -239,6 +231,19 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         }
     }
 
+    /// Decodes at less complexity from here on if whoever pulls falls behind, and at more if not.
+    fn follow_load(&mut self, samples: usize, now_us: i64) -> Result<(), Error> {
+        // When packets come differs between streams by microseconds, even of one sender.
+        let chance = self.arrival_us;
+        let changed = self.load.observe(samples, self.config.rate, now_us, chance);
+        if let Some(complexity) = changed {
+            self.decoder.set_complexity(complexity)?;
+            self.concealer.set_complexity(complexity);
+            self.counter.stats.complexity_changes += 1;
+        }
+        Ok(())
+    }
+
     /// Decodes a packet that was taken from the buffer into `scratch`, and says whether it was one.
     pub(super) fn decode_taken(&mut self, packet: Waiting) -> bool {
         let has_fec = self.decoder.fec_samples(&packet.data) > 0;
@@ -272,4 +277,12 @@ fn check_position(time: i64, sequence: i64) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+/// All is played in `whole` as an archive gives it, concealment and all.
+fn concealer<R>(config: &PlayoutConfig) -> Concealer<R> {
+    match config.mode {
+        Mode::Whole => Concealer::new(config.complexity),
+        Mode::Fixed | Mode::Adaptive => Concealer::for_ear(config.complexity),
+    }
 }

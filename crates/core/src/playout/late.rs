@@ -1,7 +1,8 @@
 //! What is done when packets come after their time had begun.
 
+use super::Position;
 use super::buffer::Waiting;
-use super::engine::{Playout, Position};
+use super::engine::Playout;
 use super::stretch::{Unit, crossfade};
 use super::{Incoming, Mode};
 use crate::MEDIA_RATE;

@@ -11,10 +11,8 @@
 //! that went up last go down first. Each time that there was too much the wait is doubled, and it is
 //! halved when going up was not too much, so that trying costs little in the long run.
 
-use super::engine::Playout;
-use super::stretch::Unit;
 use super::{Mode, PlayoutConfig};
-use crate::opus::{Decode, Error, Sample};
+use crate::opus::Error;
 
 /// The complexities below which a decoder of libopus does less: better enhancement (NoLACE) from 7 on,
 /// enhancement (LACE) from 6 on, concealment by networks and DRED from 5 on.
@@ -204,21 +202,6 @@ impl Load {
         let share = drawn as f64 / f64::from(1 << 24);
         self.calm_us = now_us;
         self.wait_us = self.patience_us + (self.patience_us as f64 * share) as i64;
-    }
-}
-
-impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
-    /// Decodes at less complexity from here on if whoever pulls falls behind, and at more if not.
-    pub(super) fn follow_load(&mut self, samples: usize, now_us: i64) -> Result<(), Error> {
-        // When packets come differs between streams by microseconds, even of one sender.
-        let chance = self.arrival_us;
-        let changed = self.load.observe(samples, self.config.rate, now_us, chance);
-        if let Some(complexity) = changed {
-            self.decoder.set_complexity(complexity)?;
-            self.concealer.set_complexity(complexity);
-            self.counter.stats.complexity_changes += 1;
-        }
-        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ mod adapt;
 mod background;
 mod begin;
 mod buffer;
+mod clocks;
 mod comfort;
 mod delay;
 mod drift;
@@ -25,11 +26,12 @@ mod produce;
 mod resample;
 mod restart;
 mod stats;
+mod strays;
 mod stretch;
 
 pub use account::Span;
+pub use clocks::Pace;
 pub use engine::Playout;
-pub use follow::Pace;
 pub use stats::{Stats, Waits};
 pub use stretch::Unit;
 
@@ -130,4 +132,11 @@ pub struct Incoming<'a> {
     pub data: &'a [u8],
     /// The sender's source jumped just before it: the missing time is no loss.
     pub jump: bool,
+}
+
+/// Where playing stands.
+#[derive(Debug, Clone, Copy)]
+struct Position {
+    time: i64,
+    sequence: i64,
 }

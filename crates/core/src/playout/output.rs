@@ -60,6 +60,14 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         self.log.drain(..).collect()
     }
 
+    /// Fills up what is handed out next, where noise is made, and says what it is then.
+    fn fill_up(&mut self, span: Span, awaited: bool, pcm: &mut [T]) -> Span {
+        match &mut self.comfort {
+            Some(comfort) => comfort.fill_up(span, awaited, pcm),
+            None => span,
+        }
+    }
+
     fn count_emitted(&mut self, samples: usize, wait_us: i64) {
         let least_us = self.delay.target_us();
         let target_us = self.target_us();

@@ -1,11 +1,12 @@
 //! The next piece of sound: the packet whose turn it is, or what stands for a missing one.
 
+use super::Mode;
+use super::Position;
 use super::account::Span;
 use super::buffer::Waiting;
-use super::engine::{Playout, Position};
+use super::engine::Playout;
 use super::stretch::Unit;
-use super::{Mode, PlayoutConfig};
-use crate::conceal::{Concealer, MAX_PLC_MS, Missing, Origin};
+use crate::conceal::{MAX_PLC_MS, Missing, Origin};
 use crate::opus::{Decode, Error, Sample};
 
 /// Concealment put in while nothing is at hand, before silence takes over.
@@ -203,13 +204,5 @@ impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
         };
         let at = |n: i64| usize::try_from(n).unwrap_or(0) * channels;
         self.queue(span, at(from)..at(to));
-    }
-}
-
-/// All is played in `whole` as an archive gives it, concealment and all.
-pub(super) fn concealer<R>(config: &PlayoutConfig) -> Concealer<R> {
-    match config.mode {
-        Mode::Whole => Concealer::new(config.complexity),
-        Mode::Fixed | Mode::Adaptive => Concealer::for_ear(config.complexity),
     }
 }

@@ -5,61 +5,16 @@
 //! sender has begun anew. What is still at hand of the stream is played, and then the new one from its
 //! first packet: there is no gap between them to be filled, forwards or backwards.
 
-use super::buffer::Buffer;
 use super::delay::Delay;
-use super::engine::{Playout, Position};
+use super::engine::Playout;
+use super::strays::Place;
 use super::stretch::Unit;
-use super::{Incoming, Pushed, SHORTEST_PACKET};
+use super::{Incoming, Position, Pushed};
 use crate::MEDIA_RATE;
 use crate::opus::{Decode, Error, Sample};
 
 /// Strays are believed when for this time nothing else came.
 const BELIEVED_US: i64 = 100_000;
-
-/// Where a sender was, and when.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    time: i64,
-    sequence: i64,
-    arrival_us: i64,
-}
-
-impl Place {
-    /// Whether a packet goes on from here: within `most` 48 kHz samples of where it may be by now.
-    fn leads_to(&self, packet: &Place, most: i64) -> bool {
-        let elapsed_us = packet.arrival_us.saturating_sub(self.arrival_us).max(0);
-        let elapsed = (elapsed_us / 1000).saturating_mul(i64::from(MEDIA_RATE / 1000));
-        let times = -most..=most.saturating_add(elapsed);
-        let ahead = packet.time - self.time;
-        let numbers = (most + ahead.max(0)) / SHORTEST_PACKET;
-        let ahead_by = packet.sequence - self.sequence;
-        times.contains(&ahead) && (-most / SHORTEST_PACKET..=numbers).contains(&ahead_by)
-    }
-
-    fn further(self, other: Self) -> Self {
-        if other.time >= self.time { other } else { self }
-    }
-}
-
-/// Packets far from the stream.
-#[derive(Debug, Default)]
-pub(super) struct Strays {
-    packets: Buffer,
-    since_us: i64,
-    /// The newest of the stream, and of the strays.
-    newest: Option<Place>,
-    newest_stray: Option<Place>,
-    believed: bool,
-    /// Where the new stream ends, when that was said before the old one has been played.
-    end: Option<Position>,
-}
-
-impl Strays {
-    /// Whether a new stream waits for the old one's end.
-    pub(super) fn believed(&self) -> bool {
-        self.believed
-    }
-}
 
 impl<T: Sample + Unit, D: Decode<T>> Playout<T, D> {
     /// Sets a packet aside that does not go on from the stream.

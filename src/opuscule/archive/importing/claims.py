@@ -3,6 +3,7 @@
 import os
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from opuscule.archive.importing.manifest import FileOutcome
@@ -27,6 +28,7 @@ class Claims:
         files: all that are to be imported, for their names.
         keep: whether content that a recording made of another file has is imported again.
         name: what to call the one file.
+        channels: which are to be imported, counted from 1; None where none were chosen.
 
     Raises:
         NotAnArchiveError: something else is there.
@@ -38,9 +40,11 @@ class Claims:
         files: list[FoundFile],
         keep: bool,
         name: str | None = None,
+        channels: Sequence[int] | None = None,
     ) -> None:
         self._place = os.fspath(archive)
-        self._known = KnownSources(archive)
+        self._channels = tuple(channels or ())
+        self._known = KnownSources(archive, self._channels)
         self._own_name = name
         self._names = dict.fromkeys(files, name) if name else _names(files)
         self._keep = keep
@@ -48,9 +52,15 @@ class Claims:
         self._lock = threading.Lock()
 
     def untouched(self, mark: str | None) -> str | None:
-        """Tell which recording was made of the file with this mark."""
+        """Tell which recording was made of the file with this mark, if that is all that is wanted.
+
+        Where it is to be there under another name, too, its content decides.
+        """
         with self._lock:
-            return self._known.untouched(mark)
+            names = self._known.untouched(mark)
+            if self._own_name in names or (self._keep and self._own_name):
+                return self._own_name if self._own_name in names else None
+            return names[0] if names else None
 
     def take(self, file: FoundFile, seen: SourceFile) -> tuple[list[FileOutcome], _Job | None]:
         """Tell what is clear about a file already, and whether it is to be imported now."""
@@ -94,7 +104,10 @@ class Claims:
                     "another name (--name), or import its folder, where one is found for it"
                 )
             if name in taken:
-                own = f"{name[:112]}-{seen.sha256[:8]}"
+                sign = seen.sha256[:8]
+                if self._channels and seen.sha256 in self._known.hashes:
+                    sign = "ch" + "-".join(map(str, self._channels))
+                own = f"{name[:112]}-{sign}"
                 tries = (own, *(f"{own}.{number}" for number in range(2, len(taken) + 3)))
                 name = next(one for one in tries if one not in taken)
             taken.add(name)
@@ -103,7 +116,7 @@ class Claims:
     def there_now(self, file: FoundFile, seen: SourceFile) -> FileOutcome | None:
         """Tell whether another process has brought in the same file meanwhile."""
         with self._lock:
-            known = KnownSources(self._place)
+            known = KnownSources(self._place, self._channels)
             known.names |= self._known.names  # of files that are on their way, too
             self._known = known
             return self._present(file, seen)
@@ -114,7 +127,7 @@ class Claims:
             self._known.add(name, seen)
 
     def _present(self, file: FoundFile, seen: SourceFile) -> FileOutcome | None:
-        found = self._known.same_content(seen)
+        found = self._known.same_content(seen, self._own_name)
         if found is None:
             return None
         name, same_path = found

@@ -251,6 +251,7 @@ def _encode(
     settings = asdict(encoder.encoder.settings)
     return writer.finish(
         encoding.end_samples,
+        complete=not rendering.opened.cut_short,
         start_epoch_ms=told.start_epoch_ms,
         source=source,
         encoder={"libopus": libopus_version(), "settings": settings},

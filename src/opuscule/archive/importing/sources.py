@@ -80,47 +80,56 @@ def file_mark(path: Path, status: os.stat_result, now_ns: int) -> str | None:
 class KnownSources:
     """The sources of all recordings of an archive. Not for two threads at a time.
 
+    Of a file, other channels are other content; who chose none means any.
+
     Args:
         archive: the archive; one that is not there yet has none.
+        channels: which channels are to be imported, counted from 1; empty where none were chosen.
 
     Raises:
         NotAnArchiveError: something else is there.
     """
 
-    def __init__(self, archive: str | os.PathLike[str]) -> None:
+    def __init__(self, archive: str | os.PathLike[str], channels: tuple[int, ...] = ()) -> None:
         self.names: set[str] = set()
         """What recordings are called."""
-        self._by_mark: dict[str, str] = {}
+        self.hashes: set[str] = set()
+        """Of all files, whichever channels were taken."""
+        self._channels = channels
+        self._by_mark: dict[str, list[str]] = {}
         self._by_hash: dict[str, list[tuple[str, str | None]]] = {}
         # Where something else is, whoever writes says so.
         if Path(archive, "zarr.json").exists():
             for entry in open_archive(archive).catalogue().values():
-                self._add(entry.name, entry.path, entry.sha256, entry.mark)
+                picked = entry.picked_channels
+                same = not picked or not channels or picked == channels
+                self._add(entry.name, entry.path, entry.sha256, entry.mark, same)
 
     def add(self, name: str, file: SourceFile) -> None:
-        """Take note of a recording and of the file that it was made of."""
-        self._add(name, file.shown, file.sha256, file.mark)
+        """Take note of a recording and of the file that it was made of, with these channels."""
+        self._add(name, file.shown, file.sha256, file.mark, True)
 
-    def _add(self, name: str, path: str | None, sha256: str | None, mark: str | None) -> None:
+    def _add(
+        self, name: str, path: str | None, sha256: str | None, mark: str | None, same: bool
+    ) -> None:
         self.names.add(name)
+        if sha256 is not None:
+            self.hashes.add(sha256)
+        if not same:
+            return
         if mark is not None:
-            self._by_mark[mark] = name
+            self._by_mark.setdefault(mark, []).append(name)
         if sha256 is not None:
             self._by_hash.setdefault(sha256, []).append((name, path))
 
-    def untouched(self, mark: str | None) -> str | None:
-        """Tell which recording was made of the file with this mark."""
-        return self._by_mark.get(mark) if mark else None
+    def untouched(self, mark: str | None) -> list[str]:
+        """Tell which recordings were made of the file with this mark."""
+        return self._by_mark.get(mark, []) if mark else []
 
-    def same_content(self, file: SourceFile) -> tuple[str, bool] | None:
+    def same_content(self, file: SourceFile, name: str | None = None) -> tuple[str, bool] | None:
         """Tell which recording has the content of a file, and whether it was at the same path.
 
-        None if there is none.
+        Of several the one called ``name``, or else one at the same path. None if there is none.
         """
-        found = self._by_hash.get(file.sha256)
-        if not found:
-            return None
-        for name, path in found:
-            if path == file.shown:
-                return name, True
-        return found[0][0], False
+        found = [(known, path == file.shown) for known, path in self._by_hash.get(file.sha256, [])]
+        return max(found, key=lambda one: (one[0] == name, one[1]), default=None)

@@ -94,7 +94,8 @@ def import_tree(
     files, failed = find_files(sources)
     if name is not None and len(files) + len(failed) > 1:
         raise InvalidArgumentError(f"name is {name!r} for {len(files)} files; expected one file")
-    run = _Run(archive, Claims(archive, files, duplicates == "keep", name), options, files)
+    claims = Claims(archive, files, duplicates == "keep", name, options.get("channels"))
+    run = _Run(archive, claims, options, files)
     with Manifest(manifest) as written:
 
         def settle(outcome: FileOutcome) -> None:

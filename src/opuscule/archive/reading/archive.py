@@ -77,6 +77,9 @@ class Archive(Collection[str]):
         self._known = (0, 0)  # how many bytes of the catalogue, and their CRC32C
         self._told = False
 
+    def __repr__(self) -> str:
+        return f"<Archive {self.store.name!r}>"
+
     @property
     def path(self) -> Path:
         """Its folder.
@@ -103,8 +106,14 @@ class Archive(Collection[str]):
             except NotAnArchiveError as error:
                 if not isinstance(error.__cause__, FileNotFoundError):
                     raise
+        names = list(self)
+        if name in names:
+            raise RecordingNotFoundError(
+                f"{place} has no zarr.json, and is in the catalogue: take it from a copy; opuscule "
+                "archive reindex leaves it out"
+            )
         raise RecordingNotFoundError(
-            f"{self.store.name} has no recording {name!r}; it has {_some(list(self))}"
+            f"{self.store.name} has no recording {name!r}; it has {_some(names)}"
         )
 
     def __iter__(self) -> Iterator[str]:

@@ -122,7 +122,7 @@ class Contents:
         begin, end = damage.start_sample / MEDIA_RATE, damage.stop_sample / MEDIA_RATE
         return (
             f": packets {first} to {stop}, {max(begin, 0):.3f} s to {end:.3f} s of the audio; "
-            'on_damage="conceal" treats them as lost'
+            'on_damage="conceal" (extract --conceal) treats them as lost'
         )
 
     def check_shards(self) -> None:

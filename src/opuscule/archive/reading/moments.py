@@ -20,6 +20,7 @@ __all__ = [
     "moment_to_sample",
     "scaled",
     "seconds_to_sample",
+    "span_text",
 ]
 
 Seconds: TypeAlias = float | str | Decimal | Fraction
@@ -86,6 +87,17 @@ def exact_seconds(seconds: Seconds) -> Fraction:
         raise InvalidArgumentError(
             f"{str(seconds)[:60]!r} is no number of seconds; expected such as 0.29 or '1:02:03.5'"
         ) from error
+
+
+def span_text(start: Seconds, stop: Seconds | None) -> str:
+    """Say from when to when, for an error."""
+
+    def one(seconds: Seconds) -> str:
+        if isinstance(seconds, str):
+            return seconds if ":" in seconds else f"{seconds} s"
+        return f"{float(seconds):.12g} s"
+
+    return f"{one(start)} to {'the end' if stop is None else one(stop)}"
 
 
 def _clock(text: str) -> Fraction:

@@ -10,7 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 
-from opuscule.archive.reading.moments import Seconds, moment_to_sample, seconds_to_sample
+from opuscule.archive.reading.moments import (
+    Seconds,
+    moment_to_sample,
+    seconds_to_sample,
+    span_text,
+)
 from opuscule.archive.reading.streaming import pick
 from opuscule.archive.storage.local import StoredArray
 from opuscule.archive.storage.lossless import Lossless, read_lossless
@@ -160,7 +165,7 @@ class Original:
                 original.
         """
         last = self.total_samples if stop is None else seconds_to_sample(stop, self.rate)
-        return self._checked(seconds_to_sample(start, self.rate), last, f"{start} s to {stop} s")
+        return self._checked(seconds_to_sample(start, self.rate), last, span_text(start, stop))
 
     def moments_range(self, start: datetime, stop: datetime) -> tuple[int, int]:
         """Tell the range between two moments; as :meth:`Recording.moments_range`.

@@ -21,7 +21,7 @@ from opuscule.units import MEDIA_RATE
 if TYPE_CHECKING:
     from opuscule.archive.reading.moments import Seconds
 
-__all__ = ["RangeReading"]
+__all__ = ["RangeReading", "check_range"]
 
 _MAX_THREADS = 256
 
@@ -76,10 +76,10 @@ class RangeReading:
             InvalidArgumentError: they are no numbers, or the range is empty or not within the
                 audio.
         """
-        from opuscule.archive.reading.moments import seconds_to_sample
+        from opuscule.archive.reading.moments import seconds_to_sample, span_text
 
         end = self.info.total_samples if stop is None else seconds_to_sample(stop)
-        return _checked(self, seconds_to_sample(start), end, f"{start} s to {stop} s")
+        return check_range(self, seconds_to_sample(start), end, span_text(start, stop))
 
     def moments_range(self: Readable, start: datetime, stop: datetime) -> tuple[int, int]:
         """Tell the range between two moments, which have zones; result as :meth:`seconds_range`.
@@ -88,11 +88,16 @@ class RangeReading:
             InvalidArgumentError: a moment has no zone, the recording's beginning is not known, or
                 the range is empty or not within the audio.
         """
-        began = self.info.start_epoch_ms
         from opuscule.archive.reading.moments import moment_to_sample
 
+        began, clock = self.info.start_epoch_ms, self.info.source.get("start")
+        if began is None and isinstance(clock, dict) and "local" in clock:
+            raise InvalidArgumentError(
+                f"recording {self.name!r} began at {clock['local']} by a clock of unknown zone; "
+                "import it with its zone (--zone), or address it by seconds or samples"
+            )
         first, last = moment_to_sample(start, began), moment_to_sample(stop, began)
-        return _checked(self, first, last, f"{start.isoformat()} to {stop.isoformat()}")
+        return check_range(self, first, last, f"{start.isoformat()} to {stop.isoformat()}")
 
     def original_range(self: Readable, start: int, stop: int) -> tuple[int, int]:
         """Tell the range that holds samples ``[start, stop)`` of the file that was imported.
@@ -106,7 +111,7 @@ class RangeReading:
         """
         own = Positions.of(self.info)
         first, last = own.to_media(start), own.to_media(stop)
-        return _checked(self, first, last, f"samples {start} to {stop} of the original")
+        return check_range(self, first, last, f"samples {start} to {stop} of the original")
 
     def read(
         self: Readable,
@@ -147,7 +152,7 @@ class RangeReading:
         check_sample_format(dtype)
         total = self.info.total_samples
         stop = total if stop_sample is None else stop_sample
-        start, stop = _checked(self, start_sample, stop)
+        start, stop = check_range(self, start_sample, stop)
         every, count = self.info.channels, len(channels or range(self.info.channels))
         pick(b"", every, channels, dtype)
         pre_roll_ms = None if mode == "exact" else 80
@@ -206,7 +211,7 @@ class RangeReading:
         stop = self.info.total_samples if stop_sample is None else stop_sample
         if start_sample == stop == self.info.total_samples == 0:
             return iter(())
-        start, stop = _checked(self, start_sample, stop)
+        start, stop = check_range(self, start_sample, stop)
         every, count = self.info.channels, len(channels or range(self.info.channels))
         pick(b"", every, channels, dtype)
         step = block_samples - overlap_samples
@@ -284,9 +289,19 @@ def _picked(pcm: Pcm, every: int, channels: Sequence[int], dtype: SampleFormat) 
     return as_pcm(pick(bytes(pcm), every, channels, dtype), len(channels), dtype)
 
 
-def _checked(
+def check_range(
     recording: Readable, start: int, stop: int, wanted: str | None = None
 ) -> tuple[int, int]:
+    """Return a range of samples, if it is within a recording.
+
+    Raises:
+        InvalidArgumentError: it is empty or not, or is counted in anything but whole samples.
+    """
+    if not (hasattr(start, "__index__") and hasattr(stop, "__index__")):
+        raise InvalidArgumentError(
+            f"samples {start} to {stop} of recording {recording.name!r} are wanted; give whole "
+            "numbers of 48 kHz samples: seconds_range makes them of seconds"
+        )
     total = recording.info.total_samples
     if not 0 <= start < stop <= total:
         told = f"samples {start} to {stop}"

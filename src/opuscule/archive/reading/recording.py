@@ -23,7 +23,7 @@ from opuscule.archive.reading.damage import (
     check_on_damage,
 )
 from opuscule.archive.reading.planning import MAX_COMPLEXITY, Plan
-from opuscule.archive.reading.ranges import RangeReading
+from opuscule.archive.reading.ranges import RangeReading, check_range
 from opuscule.archive.reading.sequential import SequentialDecoder
 from opuscule.archive.storage.documents import open_recording_document
 from opuscule.archive.storage.info import RecordingInfo
@@ -38,7 +38,7 @@ from opuscule.errors import (
     InvalidPacketError,
 )
 from opuscule.packets import Gap, Packet, SampleFormat
-from opuscule.units import ms_to_samples
+from opuscule.units import MEDIA_RATE, ms_to_samples
 
 if TYPE_CHECKING:
     from opuscule.archive.reading.originals import Original
@@ -66,6 +66,14 @@ class Recording(RangeReading):
         self._damage = DamageLog(str(self.place))
         self._contents = Contents(self.place, self._arrays, self.info)
         self._plan = Plan(str(self.place), self._contents, "points" in self._arrays)
+
+    def __reduce__(self) -> tuple[type["Recording"], tuple[Place]]:
+        return Recording, (self.place,)  # opened anew where it is unpickled
+
+    def __repr__(self) -> str:
+        seconds = self.info.total_samples / MEDIA_RATE
+        kind = "mono" if self.info.channels == 1 else "stereo"
+        return f"<Recording {str(self.place)!r}: {seconds:.3f} s, {kind}>"
 
     @property
     def path(self) -> Path:
@@ -113,7 +121,8 @@ class Recording(RangeReading):
             start_sample: first sample, at 48 kHz; 0 is the first after the pre-skip.
             stop_sample: one past the last; at most ``info.total_samples``.
             dtype: ``int16``, or ``float32`` with full scale ±1.
-            pre_roll_ms: None decodes from the beginning and is exact. A number begins so many
+            pre_roll_ms: None is exact: decoding begins at a sync point that suffices, or at the
+                beginning of what is not prepared. A number begins so many
                 milliseconds before ``start_sample`` (at the packet there) and is fast: it sounds
                 the same from 80 ms on (RFC 7845 §4.6) and need not be the same samples.
             complexity: of the decoder, 0 to 5; 5 conceals gaps best.
@@ -130,7 +139,7 @@ class Recording(RangeReading):
             CorruptArchiveError: the archive is damaged or contradicts itself.
             OSError: it cannot be read.
         """
-        self._check_range(start_sample, stop_sample)
+        check_range(self, start_sample, stop_sample)
         _check_decoding(dtype, complexity, on_damage)
         start = start_sample + self.info.pre_skip_samples
         stop = stop_sample + self.info.pre_skip_samples
@@ -326,13 +335,6 @@ class Recording(RangeReading):
                 yield block[low * size : high * size]
             if time >= end:
                 return
-
-    def _check_range(self, start: int, stop: int) -> None:
-        if not 0 <= start < stop <= self.info.total_samples:
-            raise InvalidArgumentError(
-                f"samples {start} to {stop} of recording {self.name!r} are wanted; give a range "
-                f"that is not empty within 0 to {self.info.total_samples} (48 kHz)"
-            )
 
 
 def _check_decoding(dtype: str, complexity: int, on_damage: str) -> None:

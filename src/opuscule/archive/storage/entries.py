@@ -66,6 +66,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     """By which a second import knows that the file was not touched."""
     container: str | None = None
     """What that file is: ``wav``, ``flac``, ``ogg`` …"""
+    picked_channels: tuple[int, ...] = ()
+    """Which channels of that file were taken, counted from 1; empty where none were chosen."""
     rate: int = 0
     """Rate of the source in Hz."""
     tags: dict[str, str] = {}
@@ -164,6 +166,7 @@ def _make(name: str, info: RecordingInfo, sizes: Mapping[str, int]) -> Entry:
     rate = source.get("original_rate")
     path = source.get("path", source.get("name"))
     imported = source.get("kind") == "import"
+    picked = source.get("picked_channels")
     return Entry(
         name=name,
         total_samples=info.total_samples,
@@ -181,6 +184,9 @@ def _make(name: str, info: RecordingInfo, sizes: Mapping[str, int]) -> Entry:
         sha256=text("sha256"),
         mark=text("mark"),
         container=text("container"),
+        picked_channels=tuple(each for each in picked if isinstance(each, int))
+        if isinstance(picked, list)
+        else (),
         rate=rate if isinstance(rate, int) else info.input_rate,
         tags={key: value for key, value in tags.items() if key in _TAGS},
         metadata=dict(_fields(source.get("metadata"))),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHUNK_BYTES",
     "SHARD_BYTES",
+    "archive_document",
     "check_archive",
     "check_metadata",
     "ensure_archive",
@@ -48,6 +49,8 @@ CHUNK_BYTES = 16 << 10
 SHARD_BYTES = 16 << 20
 """The longest shard of the payload, without checksums."""
 
+_GROUP = {"zarr_format": 3, "node_type": "group"}
+
 
 def check_archive(place: Place) -> None:
     """Make sure that there is an archive that this release can read.
@@ -60,6 +63,12 @@ def check_archive(place: Place) -> None:
     attributes = read_document(place, "group").get("attributes")
     own = attributes if isinstance(attributes, dict) else {}
     check_attributes(own, ARCHIVE_FORMAT, str(place))
+
+
+def archive_document() -> bytes:
+    """Return the ``zarr.json`` of an archive."""
+    attributes = {"opuscule": {"format": ARCHIVE_FORMAT, "version": VERSION}}
+    return to_text({**_GROUP, "attributes": attributes})
 
 
 def ensure_archive(path: str | os.PathLike[str]) -> Path:
@@ -78,15 +87,13 @@ def ensure_archive(path: str | os.PathLike[str]) -> Path:
         return root
     if taken:
         raise NotAnArchiveError(f"{root} is there and is no archive; choose another place")
-    attributes = {"opuscule": {"format": ARCHIVE_FORMAT, "version": VERSION}}
     root.parent.mkdir(parents=True, exist_ok=True)
     # Made under another name, so that nobody meets it half made.
     with make_beside(root) as own:
         made = own.path / "archive"
         (made / "recordings").mkdir(parents=True)
-        group = {"zarr_format": 3, "node_type": "group"}
-        (made / "zarr.json").write_bytes(to_text({**group, "attributes": attributes}))
-        (made / "recordings" / "zarr.json").write_bytes(to_text({**group, "attributes": {}}))
+        (made / "zarr.json").write_bytes(archive_document())
+        (made / "recordings" / "zarr.json").write_bytes(to_text({**_GROUP, "attributes": {}}))
         (made / "catalogue.jsonl").touch()
         sync_tree(made)
         try:

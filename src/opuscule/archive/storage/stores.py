@@ -307,6 +307,8 @@ def open_store(
 
         url = where if urlsplit(where).scheme else f"file://{where}"
         obstore = _import_obstore()
+        if url.startswith("http://"):  # whoever writes so means it
+            options = {"client_options": {"allow_http": True}, **options}
         try:
             return RemoteStore(obstore.store.from_url(url, **options), where.rstrip("/"))
         except (obstore.exceptions.BaseError, ValueError, TypeError) as error:

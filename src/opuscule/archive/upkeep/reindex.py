@@ -19,10 +19,11 @@ from opuscule.archive.storage.documents import open_recording_document
 from opuscule.archive.storage.incoming import lock_archive, make_place, unlock
 from opuscule.archive.storage.info import RecordingInfo
 from opuscule.archive.storage.points import COLUMNS, SyncPoints
-from opuscule.archive.storage.store import replace_document, write_array
+from opuscule.archive.storage.store import archive_document, replace_document, write_array
 from opuscule.archive.storage.stores import LocalStore, Place
 from opuscule.codec import packet_duration
 from opuscule.errors import ArchiveError, CorruptArchiveError, InvalidPacketError
+from opuscule.files import atomic_output
 
 __all__ = ["ReindexReport", "reindex"]
 
@@ -48,10 +49,17 @@ def reindex(path: Path) -> ReindexReport:
         path: a local archive.
 
     Raises:
+        ArchiveError: it is not in a folder.
         OSError: it cannot be read or written.
     """
+    if path.is_file():
+        raise ArchiveError(f"{path} is no folder; export it into a local archive first")
     store = LocalStore(path)
     mended, lost = list[str](), list[str]()
+    if not (path / "zarr.json").exists() and (path / "recordings" / "zarr.json").is_file():
+        with atomic_output(path / "zarr.json") as file:
+            file.write(archive_document())
+        mended.append(f"{path}/zarr.json was missing and is written anew")
     lock = lock_archive(path)
     try:
         for name in store.names("recordings"):

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from opuscule.archive.reading.recording import Recording
@@ -35,7 +36,12 @@ class VerifyReport:
 
 
 def verify(
-    recording: Recording, *, ranges: int = 20, seed: int = 0, pre_roll_ms: float | None = None
+    recording: Recording,
+    *,
+    ranges: int = 20,
+    seed: int = 0,
+    pre_roll_ms: float | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
 ) -> VerifyReport:
     """Check a recording: index, hash, every packet, and stretches against a sequential decode.
 
@@ -48,6 +54,7 @@ def verify(
         seed: of the draw.
         pre_roll_ms: as for :meth:`Recording.extract`; with a number, what differs tells how often
             that is not exact.
+        progress: is told how much is decoded, in 48 kHz samples, and of how many.
 
     Raises:
         InvalidArgumentError: ``ranges`` is negative.
@@ -61,7 +68,7 @@ def verify(
         return VerifyReport(recording.name, tuple(problems), 0, 0, lossless_bytes)
     wanted = _draw(total, ranges, seed)
     try:
-        problems = _compare(recording, wanted, pre_roll_ms)
+        problems = _compare(recording, wanted, pre_roll_ms, progress)
     except ArchiveError as error:
         problems = [str(error)]
     compared = sum(stop - start for start, stop in wanted)
@@ -127,7 +134,10 @@ def _draw(total: int, ranges: int, seed: int) -> list[tuple[int, int]]:
 
 
 def _compare(
-    recording: Recording, wanted: list[tuple[int, int]], pre_roll_ms: float | None
+    recording: Recording,
+    wanted: list[tuple[int, int]],
+    pre_roll_ms: float | None,
+    progress: Callable[[int, int | None], None] | None,
 ) -> list[str]:
     """Compare while decoding once from the beginning, keeping only what is being compared."""
     problems: list[str] = []
@@ -141,6 +151,8 @@ def _compare(
                 return [*problems, f"decoding ends after {reached} of {stop} samples"]
             kept += bytes(block)
             reached += len(block)
+            if progress:
+                progress(reached, recording.info.total_samples)
             surplus = min(start, reached) - kept_from
             if surplus > 0:
                 del kept[: surplus * size]

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use opusic_sys as sys;
 
-use super::{Control, Memory, Query, Sample, check, deep, enhance, length};
+use super::{Control, Memory, Query, Sample, check, enhance, length};
 use crate::opus::{Error, Layout};
 
 /// Decoders of one stream as they begin, by rate and channels: to make one anew, with its weights
@@ -34,6 +34,9 @@ pub(super) fn fresh(rate: i32, channels: usize) -> Result<Memory, Error> {
     let memory = make()?;
     Ok(kept.get_or_init(|| memory).clone())
 }
+
+/// The lowest complexity at which libopus conceals by networks.
+pub(super) const MIN_DEEP_COMPLEXITY: i32 = 5;
 
 /// An `OpusDecoder` or `OpusMSDecoder`. A clone is one of its own, as the module's head explains.
 #[derive(Clone)]
@@ -140,7 +143,7 @@ impl RawDecoder {
     pub(in crate::opus) fn set(&mut self, control: Control, value: i32) -> Result<(), Error> {
         if control.0 == Control::COMPLEXITY.0 {
             self.enhances = value >= enhance::MIN_COMPLEXITY;
-            self.deep = value >= deep::MIN_COMPLEXITY;
+            self.deep = value >= MIN_DEEP_COMPLEXITY;
         }
         let Some(streams) = self.streams else {
             // SAFETY: the memory holds a decoder; every `Control` takes exactly one opus_int32.

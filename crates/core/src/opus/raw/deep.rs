@@ -2,50 +2,19 @@
 //!
 //! libopus conceals speech by a network (FARGAN) that makes sound from features, 20 numbers each
 //! 10 ms, which another network predicts from what came before the gap; DRED gives it true ones. It
-//! has no call for features from anywhere else. They are put where DRED's would be: into
-//! `LPCNetPLCState` (libopus's `dnn/lpcnet_private.h`), which lies in the decoder's memory and is
-//! found by what it holds in the beginning. From `fec` on it has no pointers, so that each part's
-//! place follows from the lengths of those before it. Where it is not found, with another version of
-//! libopus, nothing of this is done; the tests below would fail there.
+//! has no call for features from anywhere else. They are put where DRED's would be (`plc_state.rs`).
 
-use std::sync::OnceLock;
-
+use super::plc_state::{
+    CONCEALING, FEATURES, Features, GIVEN, GIVEN_READ, GIVEN_SKIPPED, HEARD_FRAMES, LOSSES,
+    NETWORK, NETWORK_WORDS,
+};
 use super::scout::{SCOUT, follow};
 use super::{RawDecoder, Sample};
 use crate::opus::Error;
 
-/// The lowest complexity at which libopus conceals by networks.
-pub(super) const MIN_COMPLEXITY: i32 = 5;
-
-/// Numbers that describe 10 ms, and how many more libopus's analysis writes behind them.
-pub(super) const FEATURES: usize = 20;
-pub(super) const TOTAL_FEATURES: usize = 36;
-
-/// So many of them are the spectrum's shape and loudness; then come the pitch and how sure it is.
+/// So many of the features are the spectrum's shape and loudness; then come the pitch and how sure
+/// it is.
 const SPECTRUM: usize = 18;
-
-/// Samples of 10 ms at 16 kHz, at which the networks work, and what is remembered of the sound.
-pub(super) const FRAME: usize = 160;
-pub(super) const HEARD_FRAMES: usize = 15;
-
-// Places of the parts of LPCNetPLCState, in 32-bit words from `fec` on.
-pub(super) const ARCH_BEFORE: usize = 1;
-const MOST_GIVEN: usize = 104;
-const GIVEN_READ: usize = MOST_GIVEN * FEATURES + 1;
-const GIVEN: usize = GIVEN_READ + 1;
-const GIVEN_SKIPPED: usize = GIVEN + 1;
-pub(super) const HEARD: usize = GIVEN_SKIPPED + 3;
-pub(super) const CONCEALING: usize = HEARD + HEARD_FRAMES * FRAME;
-const QUEUE: usize = CONCEALING + 1 + TOTAL_FEATURES;
-const QUEUED: usize = 5;
-const LOSSES: usize = QUEUE + QUEUED * FEATURES;
-const NETWORK: usize = LOSSES + 1;
-const NETWORK_WORDS: usize = 2 * 192;
-const END: usize = NETWORK + 3 * NETWORK_WORDS;
-
-/// `analysis_gap`, `fec_read_pos`, `fec_fill_pos`, `fec_skip`, `analysis_pos`, `predict_pos` of one
-/// that has heard nothing; all else is zero.
-const BEGINNING: [u32; 6] = [1, 0, 0, 0, 2400, 2400];
 
 /// The most that is concealed with the other side in view: what both ends lie further apart from
 /// than this, neither knows.
@@ -55,40 +24,7 @@ const MOST_FRAMES: usize = 8;
 /// comes before the gap has to be remembered, too.
 const FRAMES_BEHIND: std::ops::RangeInclusive<usize> = 2..=6;
 
-pub(super) type Features = [f32; FEATURES];
-
-/// Where `fec` lies in a decoder, in 32-bit words.
-pub(super) fn place() -> Option<usize> {
-    static PLACE: OnceLock<Option<usize>> = OnceLock::new();
-    *PLACE.get_or_init(|| {
-        let fresh = super::decoder::fresh(48_000, 1).ok()?;
-        let words = fresh.values();
-        let first = GIVEN_READ - 1;
-        let zero = |range: &[u32]| range.iter().all(|word| *word == 0);
-        let found = |at: &usize| {
-            let part = &words[*at..*at + END];
-            part[first..].starts_with(&BEGINNING) && zero(&part[..first]) && zero(&part[HEARD..])
-        };
-        let mut places = (2..words.len().saturating_sub(END)).filter(found);
-        places.next().filter(|_| places.next().is_none())
-    })
-}
-
 impl RawDecoder {
-    /// Deep concealment's memory, of a decoder of one stream that has it switched on.
-    pub(super) fn deep(&mut self) -> Option<&mut [u32]> {
-        if !self.deep || !self.is_single() {
-            return None;
-        }
-        let at = place()?;
-        self.memory.values_mut().get_mut(at..at + END)
-    }
-
-    /// Whether there is deep concealment, and its memory is known.
-    pub(in crate::opus) fn is_deep(&self) -> bool {
-        self.deep && self.is_single() && place().is_some()
-    }
-
     /// Conceals 10 ms, into `out`, as loud as it began, `held` (0 to 1) of the spectrum as in the
     /// 10 ms before and the rest as it is predicted.
     pub(in crate::opus) fn prolong<T: Sample>(
@@ -199,6 +135,7 @@ fn give(deep: &mut [u32], count: u32) {
 #[cfg(test)]
 mod tests {
     use super::super::Control;
+    use super::super::plc_state::FRAME;
     use super::super::voiced;
     use super::*;
     use crate::opus::Layout;

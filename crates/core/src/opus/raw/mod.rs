@@ -15,6 +15,7 @@ mod deep;
 mod dred;
 mod encoder;
 mod enhance;
+mod plc_state;
 pub mod reference;
 mod scout;
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 
-use super::deep::{
-    ARCH_BEFORE, CONCEALING, FEATURES, FRAME, Features, HEARD, HEARD_FRAMES, MIN_COMPLEXITY,
-    TOTAL_FEATURES, place,
+use super::decoder::MIN_DEEP_COMPLEXITY;
+use super::plc_state::{
+    ARCH_BEFORE, CONCEALING, FEATURES, FRAME, Features, HEARD, HEARD_FRAMES, TOTAL_FEATURES, place,
 };
 use super::{Control, Memory, RawDecoder};
 use crate::opus::Error;
@@ -48,7 +48,7 @@ pub(super) fn follow<'a>(
     }
     let copy = place.get_or_insert_with(|| decoder.clone());
     copy.copy_from(decoder);
-    copy.set(Control::COMPLEXITY, MIN_COMPLEXITY)?;
+    copy.set(Control::COMPLEXITY, MIN_DEEP_COMPLEXITY)?;
     Ok(copy)
 }
 
