@@ -387,3 +387,14 @@ def test_a_handler_that_is_no_async_generator_function_is_refused() -> None:
     for handler in (returns, blocks):
         with pytest.raises(InvalidArgumentError, match=f"{handler.__name__} is no async generator"):
             Server(handler, port=0)  # type: ignore[arg-type]  # as without a type checker
+
+
+def test_a_server_that_has_gone_comes_back_at_its_address() -> None:
+    async def go() -> None:
+        async with Server(nothing, port=0) as server:
+            url = server.url
+        assert server.url == url
+        async with server, await opuscule.connect(url):
+            pass
+
+    run(go)
