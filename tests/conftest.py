@@ -169,6 +169,8 @@ def pulse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
             time.sleep(0.1)
         else:
             pytest.fail("PulseAudio does not start: " + (folder / "log").read_text())
+        if prefix:  # its main thread has taken a priority of its own choice
+            os.sched_setscheduler(server.pid, os.SCHED_RR, os.sched_param(1))
         yield Pulse(environment, prefix)
     finally:
         server.terminate()
