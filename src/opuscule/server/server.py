@@ -60,8 +60,9 @@ class Server:
         check_exposure(host, token, insecure)
         check_token(token)
         if inspect.iscoroutinefunction(handler) or inspect.isgeneratorfunction(handler):
+            name = getattr(handler, "__name__", repr(handler))
             raise InvalidArgumentError(
-                f"{handler.__name__} is no async generator function; expected async def, with "
+                f"{name} is no async generator function; expected async def, with "
                 "yield for each piece of the answer"
             )
         if not 0 <= port <= 65_535:
