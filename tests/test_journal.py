@@ -195,6 +195,27 @@ def test_damage_after_opening_is_an_error_and_no_silence(tmp_path: Path) -> None
             list(journal.read("a"))
 
 
+def test_a_recording_is_read_without_what_others_have_in_its_segment(tmp_path: Path) -> None:
+    """Reading all of a segment for each of a thousand short recordings in it would take long."""
+    ends: list[int] = []
+    with Journal(tmp_path) as journal:
+        for key in "abc":
+            journal.begin(key, FORMAT)
+            journal.append(key, packet(0), arrived_us=0)
+            journal.flush()
+            ends.append(segments(tmp_path)[0].stat().st_size)
+        journal.append("b", packet(1), arrived_us=0)
+        journal.flush()
+        (segment,) = segments(tmp_path)
+        data = bytearray(segment.read_bytes())
+        data[ends[0] - 1] ^= 1  # in what "a" has
+        segment.write_bytes(data)
+        assert [p.packet.sequence for p in journal.read("c")] == [0]
+        assert [p.packet.sequence for p in journal.read("b")] == [0, 1]
+        with pytest.raises(JournalError, match="checksum is wrong"):
+            list(journal.read("a"))
+
+
 def test_segments_go_when_all_in_them_is_sealed(tmp_path: Path) -> None:
     with Journal(tmp_path, segment_bytes=300) as journal:
         journal.begin("a", FORMAT)

@@ -4,13 +4,16 @@ import functools
 import http.client
 import http.server
 import json
+import multiprocessing
+import os
+import pickle
 import re
 import subprocess
 import sys
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,8 @@ from obstore.store import MemoryStore as ObstoreMemory
 from typer.testing import CliRunner
 
 from opuscule.archive import export_recordings, open_archive, prepare, verify
-from opuscule.archive.storage.stores import LocalStore, MemoryStore, Store, ZipStore, open_store
+from opuscule.archive.storage.remote import open_store
+from opuscule.archive.storage.stores import LocalStore, MemoryStore, Store, ZipStore
 from opuscule.archive.storage.writer import RecordingWriter
 from opuscule.cli.archive import app
 from opuscule.errors import (
@@ -96,6 +100,82 @@ def test_another_store_reads_the_same(elsewhere: object, prepared: Path) -> None
         opened.path  # noqa: B018 - that is the test
     with pytest.raises(ArchiveError, match="export"):
         prepare(opened["gappy"])
+
+
+def samples(place: object, name: str = "plain") -> bytes:
+    return bytes(open_archive(place)[name].extract(0, 5000))  # type: ignore[arg-type] # any kind
+
+
+@pytest.mark.parametrize("kind", ["local", "memory", "zip", "remote"])
+def test_what_is_read_from_any_store_goes_to_another_process(
+    kind: str, prepared: Path, tmp_path: Path
+) -> None:
+    archive = open_archive(
+        f"file://{prepared}" if kind == "remote" else store_of(kind, prepared, tmp_path)
+    )
+    for made in (archive["plain"], pickle.loads(pickle.dumps(archive))["plain"]):  # noqa: S301 - made just here
+        there = pickle.loads(pickle.dumps(made))  # noqa: S301 - made just here
+        assert bytes(there.extract(0, 5000)) == samples(prepared)
+
+
+def forked(work: Callable[[], bool]) -> "multiprocessing.process.BaseProcess":
+    """Start a fork of this process whose exit code tells what ``work`` told."""
+    child = multiprocessing.get_context("fork").Process(target=lambda: os._exit(not work()))
+    child.start()
+    return child
+
+
+# From Python 3.12 on a fork warns when the test runner has threads.
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_forked_processes_do_not_share_their_place_in_a_zip_file(tmp_path: Path) -> None:
+    members = {f"m{n}": bytes([n]) + os.urandom(60_000) for n in range(8)}
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    store = ZipStore(tmp_path / "a.zip")
+
+    def read() -> bool:
+        return all(store.read(name) == data for _ in range(40) for name, data in members.items())
+
+    children = [forked(read) for _ in range(3)]
+    assert read()
+    for child in children:
+        child.join()
+        assert child.exitcode == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_is_told_that_it_cannot_use_an_object_store(prepared: Path) -> None:
+    """It would wait for ever for threads that its parent has."""
+    opened = open_archive(f"file://{prepared}")
+
+    def is_told() -> bool:
+        for read in (lambda: opened["plain"], lambda: samples(f"file://{prepared}")):
+            with pytest.raises(OSError, match="spawn"):
+                read()
+        return True
+
+    child = forked(is_told)
+    child.join(60)
+    hung = child.is_alive()
+    child.kill()
+    child.join()
+    assert not hung
+    assert child.exitcode == 0
+
+
+def test_a_damaged_member_of_a_zip_file_is_an_error_of_reading(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("member", bytes(range(256)) * 40)
+        begin = 30 + len("member")
+    data = bytearray(path.read_bytes())
+    data[begin : begin + 4] = b"\xff" * 4
+    path.write_bytes(data)
+    with pytest.raises(OSError, match="member cannot be unpacked"):
+        ZipStore(path).read("member")
 
 
 def test_another_store_without_a_catalogue_is_listed(

@@ -296,3 +296,22 @@ def test_a_sink_that_never_waits_is_not_given_silence_before_its_time() -> None:
             assert sink.took_s > 0.4  # for 0.6 s; a busy machine only takes longer
 
     run(go)
+
+
+def test_a_connection_that_is_given_up_while_it_opens_does_not_stay() -> None:
+    async def go() -> None:
+        async with Server(nothing, port=0) as server:
+            before = asyncio.all_tasks()
+            for steps in range(60):
+                opening = asyncio.create_task(opuscule.connect(server.url))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                opening.cancel()
+                await asyncio.wait([opening])
+                if not opening.cancelled():
+                    await opening.result().close()
+            # What is left ends by itself; a connection that stays would keep its task for ever.
+            while left := asyncio.all_tasks() - before:
+                await asyncio.wait(left)
+
+    run(go)

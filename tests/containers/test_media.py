@@ -277,6 +277,18 @@ def test_a_changed_byte_of_a_lossless_file_does_not_pass_for_sound(
     assert refused >= 8
 
 
+@pytest.mark.parametrize("container", ["flac", "ogg"])
+def test_lossless_files_that_were_joined_are_no_damage(tmp_path: Path, container: str) -> None:
+    source = wav(tmp_path / "a.wav", sine(48_000, 30_000, 440.0), 48_000)
+    whole = encode(source, tmp_path / "whole", container, "flac")
+    one = read(open_pcm(whole))
+    joined = tmp_path / "joined"
+    joined.write_bytes(whole.read_bytes() * 2)
+    with MediaReader(joined) as reader:
+        samples = sum(map(len, reader)) // (2 if reader.sample_format == "int16" else 4)
+    assert samples == 2 * len(one)
+
+
 def test_tags_that_are_no_utf8(tmp_path: Path) -> None:
     source = wav(tmp_path / "a.wav", sine(48_000, 9600, 440.0), 48_000)
     made = encode(source, tmp_path / "a.flac", "flac", "flac").read_bytes()

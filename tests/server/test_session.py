@@ -1,6 +1,7 @@
 """What a device can do to a session, over real sockets."""
 
 import asyncio
+import functools
 import gc
 import re
 import shutil
@@ -361,6 +362,25 @@ def test_a_device_hears_why_there_is_no_answer(handler: AnswerHandler, problem: 
     run(go)
 
 
+def test_a_device_hears_why_when_too_many_answers_are_on_their_way() -> None:
+    async def endless(utterance: Utterance) -> AsyncIterator[Buffer]:
+        while True:
+            yield bytes(32_000)
+
+    async def go() -> None:
+        async with Server(endless, port=0) as server, Device(server) as device:
+            encoder, _ = speech()
+            for _ in range(9):  # one more than streams may be open
+                device.link.end_stream(device.start(encoder), 0)
+                device.shell.flush()
+            await device.saw(ErrorReceived)
+            (error,) = (event for event in device.events if isinstance(event, ErrorReceived))
+            assert "no answer" in error.message
+            assert not error.fatal
+
+    run(go)
+
+
 def test_a_turn_that_was_given_up_is_no_problem_of_the_next() -> None:
     async def hear(utterance: Utterance) -> AsyncIterator[Buffer]:
         yield await utterance.read()
@@ -384,6 +404,21 @@ def test_a_handler_that_is_no_async_generator_function_is_refused() -> None:
     def blocks(utterance: Utterance) -> Iterator[bytes]:
         yield b""
 
-    for handler in (returns, blocks):
-        with pytest.raises(InvalidArgumentError, match=f"{handler.__name__} is no async generator"):
+    for handler, name in (
+        (returns, "returns"),
+        (blocks, "blocks"),
+        (functools.partial(returns), "functools.partial"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=f"{name}.* is no async generator"):
             Server(handler, port=0)  # type: ignore[arg-type]  # as without a type checker
+
+
+def test_a_server_that_has_gone_comes_back_at_its_address() -> None:
+    async def go() -> None:
+        async with Server(nothing, port=0) as server:
+            url = server.url
+        assert server.url == url
+        async with server, await opuscule.connect(url):
+            pass
+
+    run(go)

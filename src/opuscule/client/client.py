@@ -194,8 +194,8 @@ async def connect(url: str, *, device: str = "device", token: str | None = None)
         ConnectError: nobody answers there, or no opuscule server.
     """
     client = Client(device)
-    await websocket.connect(url, lambda: client.shell, token)
     try:
+        await websocket.connect(url, lambda: client.shell, token)
         await client.wait_opened(url)
     except BaseException:
         await client.close()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from opuscule.containers.bare import BarePcm, BareReader
 from opuscule.containers.pcm import BLOCK_BYTES, Coding, PcmReader, SampleFormat
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 __all__ = ["MediaReader", "Resampler", "open_native", "open_pcm", "opus_rate"]
+
+_Stand: TypeAlias = tuple[int, int]
+"""A frame's own time, and by how much that is more than what was read before it, in samples."""
 
 # Containers that say how many samples they hold. Others only estimate it, and may be wrong.
 _EXACT_CONTAINERS = ("flac", "aiff", "w64")
@@ -255,12 +258,12 @@ class MediaReader(PcmReader):
             return
         code = "s16" if self._sample_format == "int16" else "flt"
         convert = self._av.AudioResampler(format=code, rate=self._rate)
-        lead: int | None = None
+        last: _Stand | None = None
         try:
             for frame in container.decode(container.streams.audio[0]):
                 self._check_same(frame)
                 if self._checked:
-                    lead = self._check_adjoins(frame, lead)
+                    last = self._check_adjoins(frame, last)
                 for packed in convert.resample(frame):
                     yield from self._blocks(packed)
             for packed in convert.resample(None):
@@ -277,13 +280,16 @@ class MediaReader(PcmReader):
                 f"header promises {self._promised}; read it with salvage to keep what is there"
             )
 
-    def _check_adjoins(self, frame: "AudioFrame", lead: int | None) -> int | None:
-        """Notice what PyAV passes over: frames that fail behind a sound one of the same packet."""
+    def _check_adjoins(self, frame: "AudioFrame", last: _Stand | None) -> _Stand | None:
+        """Notice what PyAV passes over: frames that fail behind a sound one of the same packet.
+
+        Time that goes back is no damage: there another file begins that was joined on.
+        """
         if frame.pts is None or frame.time_base != Fraction(1, self._rate):
-            return lead
-        here = frame.pts - self._read_samples
-        if lead is not None and here != lead:
-            raise self._damaged(f"a checksum is wrong, {here - lead} samples are missing")
+            return last
+        here = (frame.pts, frame.pts - self._read_samples)
+        if last and here[0] > last[0] and here[1] != last[1]:
+            raise self._damaged("samples are missing, as where a checksum is wrong")
         return here
 
     def _damaged(self, how: str | None) -> FormatError:

@@ -233,9 +233,9 @@ class Journal:
         return self._read(number, parts)
 
     @staticmethod
-    def _read(number: int, parts: list[tuple[Path, int]]) -> Iterator[JournalPacket]:
-        for path, size in parts:
-            reader = SegmentReader(path, size)
+    def _read(number: int, parts: list[tuple[Path, tuple[int, int]]]) -> Iterator[JournalPacket]:
+        for path, span in parts:
+            reader = SegmentReader(path, span)
             try:
                 for owner, body in reader:
                     if owner == number:
@@ -244,7 +244,7 @@ class Journal:
                             yield record
             except OSError as error:
                 raise JournalError(f"{path}: {why(error)}") from error
-            if reader.damage is not None or reader.good_bytes < size:
+            if reader.damage is not None or reader.good_bytes < span[1]:
                 reason = reader.damage.reason if reader.damage else "it has become shorter"
                 raise JournalError(
                     f"{path}: {reason} at byte {reader.good_bytes}; it was sound when opened: open "

@@ -57,39 +57,40 @@ class Damage:
 
 
 class SegmentReader:
-    """Reads the good records at the beginning of a segment.
+    """Reads the good records of a segment, or of a part of it that begins with a record.
 
-    Iterating yields ``(recording, body)`` pairs; afterwards ``recordings`` has the numbers of those
-    that it met, ``good_bytes`` is the length of what was read and ``damage`` tells what stopped it,
-    or is None at a clean end.
+    Iterating yields ``(recording, body)`` pairs; afterwards ``spans`` has the numbers of those
+    that it met and between which bytes they are, ``good_bytes`` is where what was read ends and
+    ``damage`` tells what stopped it, or is None at a clean end.
     """
 
-    def __init__(self, path: Path, limit_bytes: int | None = None) -> None:
+    def __init__(self, path: Path, span: tuple[int, int] | None = None) -> None:
         self.path = path
-        self.recordings: set[int] = set()
+        self.spans: dict[int, tuple[int, int]] = {}
         self.good_bytes = 0
         self.damage: Damage | None = None
-        self._limit_bytes = limit_bytes
+        self._span = span
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         with self.path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(0)
-            if self._limit_bytes is not None:
-                size = min(size, self._limit_bytes)
+            if self._span:
+                size = min(size, self._span[1])
             header = file.read(min(len(HEADER), size))
             if header != HEADER:
                 torn = len(header) < len(HEADER)
                 self._stop(size, "the header is cut off" if torn else "no header", torn=torn)
                 return
-            self.good_bytes = len(HEADER)
+            self.good_bytes = file.seek(self._span[0] if self._span else len(HEADER))
             while self.good_bytes < size:
                 body = self._record(file, size)
                 if body is None:
                     return
+                begin = self.good_bytes
                 self.good_bytes += FRAME.size + len(body)
                 number = owner(body)
-                self.recordings.add(number)
+                self.spans[number] = (self.spans.get(number, (begin,))[0], self.good_bytes)
                 yield number, body
 
     def _record(self, file: BinaryIO, size: int) -> bytes | None:
@@ -120,6 +121,8 @@ class SegmentReader:
 class _Segment:
     path: Path
     ids: set[int] = field(default_factory=set)
+    spans: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Between which bytes a recording's own records are, so that no others need be read."""
     size: int = 0
     damaged: bool = False
     used: bool = False
@@ -143,15 +146,15 @@ class Segments:
         for path in sorted(self._directory.glob("*.journal")):
             reader = SegmentReader(path)
             yield reader
-            segment = _Segment(path, reader.recordings)
+            segment = _Segment(path, set(reader.spans), reader.spans)
             segment.size = reader.good_bytes
             segment.used = segment.size > 0
             segment.damaged = reader.damage is not None and not reader.damage.torn
             self._segments += (segment,)
 
-    def mentioning(self, recording: int) -> list[tuple[Path, int]]:
-        """List the segments in which a recording occurs, with the length of their sound part."""
-        return [(s.path, s.size) for s in self._segments if recording in s.ids and s.used]
+    def mentioning(self, recording: int) -> list[tuple[Path, tuple[int, int]]]:
+        """List the segments in which a recording's records are, and between which bytes."""
+        return [(s.path, s.spans[recording]) for s in self._segments if recording in s.spans]
 
     def write(
         self, data: bytes | bytearray, ids: AbstractSet[int], live: Mapping[int, bytes]
@@ -180,7 +183,10 @@ class Segments:
             raise
         segment.used = True
         segment.ids |= ids
-        segment.size += len(data)
+        end = segment.size + len(data)
+        for number in ids:
+            segment.spans[number] = (segment.spans.get(number, (segment.size,))[0], end)
+        segment.size = end
         if segment.size >= self._segment_bytes:
             self.close()
 

@@ -60,8 +60,9 @@ class Server:
         check_exposure(host, token, insecure)
         check_token(token)
         if inspect.iscoroutinefunction(handler) or inspect.isgeneratorfunction(handler):
+            name = getattr(handler, "__name__", repr(handler))
             raise InvalidArgumentError(
-                f"{handler.__name__} is no async generator function; expected async def, with "
+                f"{name} is no async generator function; expected async def, with "
                 "yield for each piece of the answer"
             )
         if not 0 <= port <= 65_535:
@@ -82,10 +83,9 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The address for devices on this machine."""
-        port = self._listener.sockets[0].getsockname()[1] if self._listener else self._port
+        """The address for devices on this machine, once it has started."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104  # read, not bound
-        return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
+        return f"ws://[{host}]:{self._port}" if ":" in host else f"ws://{host}:{self._port}"
 
     async def start(self) -> None:
         """Open the port and, when there is something to keep, the journal.
@@ -94,8 +94,10 @@ class Server:
             ListenError: the port is in use or not allowed.
             JournalError: the folder cannot be used, or another server uses it.
         """
+        self._closing = False
         # The port first: a server that cannot have it leaves no folder behind.
         self._listener = await listen(self._host, self._port, self._token, self._new_shell)
+        self._port = self._listener.sockets[0].getsockname()[1]  # known when it is closed, too
         try:
             if self._keep is not None:
                 self.keeper = Keeper(self._keep, self._on_stored)

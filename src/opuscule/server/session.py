@@ -6,6 +6,7 @@ is how a device knows that nothing more comes.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from dataclasses import dataclass
@@ -290,9 +291,11 @@ class Session:
                 # The application's own fault; its other utterances go on.
                 _log.exception("%s: the answer handler failed", self.name)
                 problem = "the server's answer handler failed"
-            begin()  # first, so that the device knows which answer is meant
             if problem and not stream.abandoned:
+                with contextlib.suppress(LinkError):
+                    begin()  # first, so that the device knows which answer is meant
                 self.link.warn("handler", problem[:200])
+                self.shell.flush()
             self.link.end_stream(begin(), encoder.end_samples)
             self.shell.flush()
         except LinkError as error:

@@ -15,8 +15,9 @@ from opuscule import _native
 from opuscule.archive.reading.recording import Recording
 from opuscule.archive.storage.incoming import left_names
 from opuscule.archive.storage.info import is_name
+from opuscule.archive.storage.remote import open_store
 from opuscule.archive.storage.store import check_archive
-from opuscule.archive.storage.stores import LocalStore, Place, Store, open_store
+from opuscule.archive.storage.stores import LocalStore, Place, Store
 from opuscule.errors import (
     ArchiveError,
     CorruptArchiveError,

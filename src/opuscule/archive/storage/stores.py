@@ -1,4 +1,4 @@
-"""Where an archive can be read from: a folder, a zip file, memory, an object store.
+"""Where an archive can be read from: a folder, a zip file, memory; an object store is in remote.py.
 
 A store gives whole objects and ranges of objects by name, and lists names. That is all that reading
 an archive needs; how many requests each part of it costs is in docs/archive-format.md.
@@ -9,23 +9,20 @@ import struct
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from opuscule.errors import InvalidArgumentError, MissingExtraError, NotAnArchiveError
+from opuscule.errors import NotAnArchiveError
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+    from zipfile import ZipFile
 
 __all__ = [
     "LocalStore",
     "MemoryStore",
     "Place",
-    "RemoteStore",
     "Store",
     "ZipStore",
-    "open_store",
 ]
 
 
@@ -164,20 +161,38 @@ class ZipStore(Store):
 
     def __init__(self, path: Path) -> None:
         import zipfile  # most processes read no zip file, and importing it takes milliseconds
+        import zlib
 
-        self._errors = (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError)
+        self._errors = (
+            *(zipfile.BadZipFile, zlib.error),
+            *(NotImplementedError, ValueError, EOFError),
+        )
         self._stored = zipfile.ZIP_STORED
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
-            raise NotAnArchiveError(
-                f"{path} is no archive: expected a folder that opuscule archive import made, or a "
-                "zip file of one"
-            ) from error
+        self._opened: dict[int, ZipFile] = {}
         self.name = str(path)
         self._names = [info.filename for info in self._zip.infolist() if not info.is_dir()]
         tops = sorted((n for n in self._names if PurePosixPath(n).name == "zarr.json"), key=len)
         self._root = tops[0].removesuffix("zarr.json") if tops else ""
+
+    def __reduce__(self) -> tuple[type["ZipStore"], tuple[Path]]:
+        return ZipStore, (Path(self.name),)
+
+    @property
+    def _zip(self) -> "ZipFile":
+        """It, opened by this process itself: forked ones would share their place in the file."""
+        opened = self._opened.get(os.getpid())
+        if opened is None:
+            import zipfile
+
+            try:
+                opened = zipfile.ZipFile(self.name)
+            except zipfile.BadZipFile as error:
+                raise NotAnArchiveError(
+                    f"{self.name} is no archive: expected a folder that opuscule archive import "
+                    "made, or a zip file of one"
+                ) from error
+            self._opened = {os.getpid(): opened}
+        return opened
 
     def read(self, key: str) -> bytes:
         """Read a member."""
@@ -209,130 +224,6 @@ class ZipStore(Store):
     def names(self, key: str) -> list[str]:
         """List what is below a name."""
         return _below(self._names, self._root + key)
-
-
-class RemoteStore(Store):
-    """An object store of obstore: S3, GCS, Azure, HTTP.
-
-    Args:
-        store: it, whose root is the archive.
-        name: what to call it.
-    """
-
-    def __init__(self, store: "ObjectStore", name: str | None = None) -> None:
-        self.store = store
-        """The store of obstore."""
-        self.name = name or repr(store)
-
-    @cached_property
-    def _obstore(self) -> Any:
-        return _import_obstore()
-
-    def read(self, key: str) -> bytes:
-        """Get an object."""
-        try:
-            return bytes(self._obstore.get(self.store, key).bytes())
-        except self._obstore.exceptions.BaseError as error:
-            raise self._error(key, error) from error
-
-    def read_range(self, key: str, start: int, stop: int) -> bytes:
-        """Get a part of an object."""
-        try:
-            return bytes(self._obstore.get_range(self.store, key, start=start, end=stop))
-        except self._obstore.exceptions.BaseError as error:
-            try:
-                size = self._obstore.head(self.store, key)["size"]
-            except self._obstore.exceptions.BaseError:
-                size = stop
-            if size <= start:  # a store refuses a range that is wholly outside
-                return b""
-            raise self._error(key, error) from error
-
-    def write(self, key: str, data: bytes) -> None:
-        """Put an object, in place of one that is there.
-
-        Raises:
-            OSError: it cannot be written.
-        """
-        try:
-            self._obstore.put(self.store, key, data)
-        except self._obstore.exceptions.BaseError as error:
-            raise self._error(key, error, "written") from error
-
-    def delete(self, keys: list[str]) -> None:
-        """Delete objects.
-
-        Raises:
-            OSError: one cannot be deleted.
-        """
-        try:
-            if keys:
-                self._obstore.delete(self.store, keys)
-        except self._obstore.exceptions.BaseError as error:
-            raise self._error(keys[0], error, "deleted") from error
-
-    def names(self, key: str) -> list[str]:
-        """List what is below a name."""
-        try:
-            found = self._obstore.list_with_delimiter(self.store, key or None)
-        except self._obstore.exceptions.BaseError as error:
-            raise self._error(key, error) from error
-        return sorted(prefix.rpartition("/")[2] for prefix in found["common_prefixes"])
-
-    def _error(self, key: str, error: Exception, what: str = "read") -> OSError:
-        first = str(error).partition("\n")[0]
-        return OSError(f"{self.name}/{key} cannot be {what}: {first}")
-
-
-def open_store(
-    where: "str | os.PathLike[str] | Mapping[str, bytes] | Store | ObjectStore",
-    **options: Any,
-) -> Store:
-    """Find the store of an archive.
-
-    Args:
-        where: a folder or zip file; an URL (``s3://``, ``gs://``, ``az://``, ``http://``,
-            ``https://``, and whatever else obstore takes); a mapping of names to bytes; a store, of
-            ours or of obstore.
-        options: for :func:`obstore.store.from_url`, where it is an URL.
-
-    Raises:
-        MissingExtraError: it is an URL, and obstore is not installed.
-        InvalidArgumentError: the URL or an option is not valid.
-        NotAnArchiveError: it is a file and no zip file.
-        OSError: it cannot be read.
-    """
-    if isinstance(where, str) and "://" in where:
-        from urllib.parse import urlsplit  # for URLs alone
-
-        url = where if urlsplit(where).scheme else f"file://{where}"
-        obstore = _import_obstore()
-        if url.startswith("http://"):  # whoever writes so means it
-            options = {"client_options": {"allow_http": True}, **options}
-        try:
-            return RemoteStore(obstore.store.from_url(url, **options), where.rstrip("/"))
-        except (obstore.exceptions.BaseError, ValueError, TypeError) as error:
-            first = str(error).partition("\n")[0]
-            raise InvalidArgumentError(f"{where} cannot be opened: {first}") from error
-    if options:
-        raise InvalidArgumentError(f"{sorted(options)} are options for an URL; {where!r} is none")
-    if isinstance(where, Store):
-        return where
-    if isinstance(where, Mapping):
-        return MemoryStore(where)
-    if isinstance(where, str | os.PathLike):
-        path = Path(where)
-        return ZipStore(path) if path.is_file() else LocalStore(path)
-    return RemoteStore(where)
-
-
-def _import_obstore() -> Any:
-    try:
-        import obstore
-        import obstore.store
-    except ImportError as error:
-        raise MissingExtraError("reading from an object store", "remote") from error
-    return obstore
 
 
 def _below(names: list[str], key: str) -> list[str]:

@@ -21,8 +21,9 @@ from opuscule.archive.storage.entries import Entry, line, read_entry
 from opuscule.archive.storage.incoming import lock_archive, make_place, unlock
 from opuscule.archive.storage.info import ARCHIVE_FORMAT, VERSION
 from opuscule.archive.storage.local import StoredArray
+from opuscule.archive.storage.remote import RemoteStore, open_store
 from opuscule.archive.storage.store import ensure_archive, sync_tree
-from opuscule.archive.storage.stores import MemoryStore, Place, RemoteStore, open_store
+from opuscule.archive.storage.stores import MemoryStore, Place
 from opuscule.errors import (
     CorruptArchiveError,
     InvalidArgumentError,
