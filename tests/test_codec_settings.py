@@ -4,6 +4,7 @@ import array
 import dataclasses
 import functools
 import threading
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -139,7 +140,12 @@ def test_dtx_marks_pauses() -> None:
     assert len(kept) < len(everything) - 70
     assert [p.sequence for p in kept] == list(range(len(kept)))
     assert thin.next_sequence == len(kept)
-    by_time = {p.time_samples: p.data for p in everything if not is_dtx(p.data)}
+    by_time = {
+        p.time_samples: p.data
+        for before, p in pairwise([None, *everything])
+        # The first of a row is sent: without it a live receiver waits for what does not come.
+        if p is not None and not (is_dtx(p.data) and before is not None and is_dtx(before.data))
+    }
     assert {p.time_samples: p.data for p in kept} == by_time
     encoder.update(dtx=False)
     assert not any(is_dtx(encoder.encode(bytes(640))) for _ in range(60))

@@ -1,5 +1,7 @@
 """Playout's statistics, each against what a small case has by hand."""
 
+import math
+from array import array
 from dataclasses import replace
 
 import pytest
@@ -133,6 +135,22 @@ def test_webrtc_has_the_names_of_the_w3c() -> None:
         "fecPacketsDiscarded": 0,
         "jitter": 0.0,
     }
+
+
+def test_a_pause_that_a_stream_encoder_leaves_out_is_no_concealment() -> None:
+    tone = array("h", (round(8000 * math.sin(k * 0.2)) for k in range(16_000)))
+    encoder = StreamEncoder(16_000, leave_out_dtx=True)
+    sent = encoder.push(tone + array("h", bytes(2 * 48_000)) + tone) + encoder.finish()
+    assert len(sent) < 150  # most of three seconds was left out
+    playout = Playout(encoder.format, mode="fixed", target_delay_ms=40)
+    for n in range(5 * 100):
+        while sent and sent[0].end_samples <= n * 480:
+            playout.push(sent.pop(0), n / 100)
+        playout.pull(480, n / 100)
+    stats = playout.stats
+    assert stats.comfort_noise_samples > 2 * 48_000
+    assert stats.interruptions == 0
+    assert stats.concealed_samples < 48_000 / 10
 
 
 def test_a_pause_that_the_sender_left_out_is_no_concealment() -> None:

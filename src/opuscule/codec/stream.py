@@ -25,9 +25,9 @@ class StreamEncoder:
         channels: as for :class:`Encoder`.
         frame_ms: audio per packet: 2.5, 5, 10, 20, 40, 60, 80, 100 or 120; None for the preset's.
         sample_format: what chunks of plain bytes hold.
-        leave_out_dtx: whether packets that need not be sent (:func:`is_dtx`) are left out: media
-            time then skips them, and the sequence numbers do not, which is how a receiver knows a
-            pause from a loss.
+        leave_out_dtx: whether packets that need not be sent (:func:`is_dtx`) are left out, but for
+            the first of a row, which tells a receiver that nothing more is to come: media time then
+            skips them, and the sequence numbers do not, which is how a pause is known from a loss.
         mapping_family: as for :class:`Encoder`.
         preset: as for :class:`Encoder`.
         overrides: as for :class:`Encoder`.
@@ -57,6 +57,7 @@ class StreamEncoder:
         """What a decoder has to know."""
         self.sample_format: SampleFormat = sample_format
         self._leave_out_dtx = leave_out_dtx
+        self._in_pause = False
         self._value_bytes = SAMPLE_BYTES[sample_format] * channels
         self._frame(self.encoder.settings.frame_ms if frame_ms is None else frame_ms)
         self._rest = b""
@@ -160,7 +161,8 @@ class StreamEncoder:
         pcm = memoryview(frames).cast(TYPE_CODES[self.sample_format])
         packets = []
         for data in self.encoder.encode_frames(pcm, self._frame_samples):
-            if not (self._leave_out_dtx and is_dtx(data)):
+            paused, self._in_pause = self._in_pause, is_dtx(data)
+            if not (self._leave_out_dtx and paused and self._in_pause):
                 packets.append(
                     Packet(self._sequence, self._time_samples, self._duration_samples, data)
                 )
