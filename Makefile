@@ -10,6 +10,9 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 unexport PYTHONDONTWRITEBYTECODE
 # Built beside the native module: libopus, which takes longest, is compiled once for all.
 RUST_CHECKS := --locked --release --config tools/rust-tests.toml
+# As maturin calls cargo: pyo3 and the native module would be built anew for each of the two in turn.
+PYO3_CONFIG = $(firstword $(wildcard $(CURDIR)/target/maturin/pyo3-config-*.txt))
+AS_MATURIN = $(if $(PYO3_CONFIG),PYO3_BUILD_EXTENSION_MODULE=1 PYO3_CONFIG_FILE=$(PYO3_CONFIG))
 PYTHON_DIRS := $(foreach dir,src tests examples benchmarks tools fuzz,$(if \
     $(wildcard $(dir)/*.py $(dir)/*/*.py),$(dir)))
 
@@ -48,7 +51,7 @@ lint-rust: setup
 	@sh tools/rust-components.sh
 	@cargo fmt --check
 	@cargo fmt --check --manifest-path fuzz/Cargo.toml
-	@cargo clippy $(RUST_CHECKS) --quiet --workspace --all-targets -- -D warnings
+	@$(AS_MATURIN) cargo clippy $(RUST_CHECKS) --quiet --workspace --all-targets -- -D warnings
 
 test-rust: lint-rust
 	@echo "test: the Rust tests (about a minute from nothing)"

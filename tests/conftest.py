@@ -1,6 +1,5 @@
 """Fixtures for the whole project: sound devices without hardware, and real recordings."""
 
-import contextlib
 import logging
 import os
 import shutil
@@ -11,7 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -82,46 +81,36 @@ class Pulse:
 
     environment: dict[str, str]
     """For subprocesses: PortAudio reads it when it starts, so a test cannot use it in-process."""
+    prefix: tuple[str, ...]
+    """What gives a program the processor whenever it wants it, where that is permitted (to root it
+    is): sound drops out where it waits. Before the program it counts for all of its threads."""
 
     def start(
-        self, *command: str | os.PathLike[str], stdout: int | IO[bytes] = subprocess.PIPE
+        self, *command: str | os.PathLike[str], stdout: "int | IO[bytes]" = subprocess.PIPE
     ) -> "subprocess.Popen[bytes]":
         """Start a program that sees these sound devices; its output is for the test to read."""
-        process = subprocess.Popen(
-            command,
+        return subprocess.Popen(
+            [*self.prefix, *command],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.PIPE,
         )
-        _hurry(process)
-        return process
 
     def python(
         self, script: Path, *arguments: str | os.PathLike[str], **more: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a Python script to its end with these sound devices; fails with what it said."""
-        command = [sys.executable, "-W", "error", script, *arguments]
-        process = subprocess.Popen(
-            command,
+        done = subprocess.run(
+            [*self.prefix, sys.executable, "-W", "error", script, *arguments],
             env={**self.environment, **more},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
+            timeout=300,
+            check=False,
         )
-        _hurry(process)
-        out, err = process.communicate(timeout=300)
-        assert process.returncode == 0, out + err
-        return subprocess.CompletedProcess(command, process.returncode, out, err)
-
-
-def _hurry(process: "subprocess.Popen[Any]") -> None:
-    """Give a program the processor whenever it wants it, where that is permitted (to root it is).
-
-    Sound drops out where a program waits for the processor, which other tests keep busy.
-    """
-    with contextlib.suppress(PermissionError):
-        os.sched_setscheduler(process.pid, os.SCHED_RR, os.sched_param(1))
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
 
 
 _SERVER = """
@@ -144,6 +133,11 @@ def pulse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
     for program in ("pulseaudio", "pactl"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed: no sound devices to try")
+    prefix: tuple[str, ...] = ("chrt", "--rr", "1")
+    try:
+        subprocess.run([*prefix, "true"], capture_output=True, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        prefix = ()
     folder = tmp_path_factory.mktemp("pulse")
     script, alsa = folder / "server.pa", folder / "asound.conf"
     script.write_text(_SERVER)
@@ -157,7 +151,7 @@ def pulse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
     }
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
-            ["pulseaudio", "-n", "-F", script, "--daemonize=no", "--exit-idle-time=-1"],
+            [*prefix, "pulseaudio", "-n", "-F", script, "--daemonize=no", "--exit-idle-time=-1"],
             env=environment,
             stdout=log,
             stderr=log,
@@ -175,8 +169,9 @@ def pulse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
             time.sleep(0.1)
         else:
             pytest.fail("PulseAudio does not start: " + (folder / "log").read_text())
-        _hurry(server)
-        yield Pulse(environment)
+        if prefix:  # its main thread has taken a priority of its own choice
+            os.sched_setscheduler(server.pid, os.SCHED_RR, os.sched_param(1))
+        yield Pulse(environment, prefix)
     finally:
         server.terminate()
         server.wait(120)

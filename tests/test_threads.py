@@ -3,15 +3,17 @@
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 
-from opuscule.codec import Decoder, Encoder
+from opuscule.codec import Decoder, Encoder, StreamEncoder
 from opuscule.errors import ConcurrentUseError, InvalidPacketError
 from opuscule.mixer import Mixer
 from opuscule.packets import Packet
 from opuscule.playout import Playout
+from opuscule.realtime import RealtimeBuffer
+from opuscule.wire.stamped import StampedFrame
 
 LONG_MS = 120
 FRAME = random.Random(1).randbytes(16 * LONG_MS * 2)
@@ -45,8 +47,6 @@ def test_two_threads_in_one_object_are_refused() -> None:
     encoder = Encoder(complexity=10)
     decoder = Decoder(complexity=10)
     packet = packets()[0]
-    playout = Playout(encoder.format, complexity=10, target_delay_ms=0)
-    playout.push(Packet(0, 0, 5760, packet), 0.0)
     mixer = Mixer(rate=48_000)
     for work in (
         lambda: mixer.pull(96_000, 0.0),
@@ -54,13 +54,52 @@ def test_two_threads_in_one_object_are_refused() -> None:
         lambda: decoder.decode(packet),
         lambda: decoder.conceal(5760),
         lambda: decoder.dred_samples(packet) or decoder.decode(packet),
-        lambda: playout.pull(5760, 0.0),
     ):
         # It is a matter of luck which call meets another, and not that some do.
         assert any(collisions(work) for _ in range(500))
     # They came to no harm.
     assert len(decoder.decode(packet)) == 5760
     assert len(encoder.encode(FRAME)) > 2
+
+
+def test_packets_are_pushed_in_one_thread_and_heard_in_another() -> None:
+    stream = StreamEncoder(16_000, frame_ms=20, dtx=False)
+    sent = stream.push(random.Random(2).randbytes(2 * 16_000 * 5)) + stream.finish()
+    playout = Playout(stream.format, complexity=10, target_delay_ms=0, restart_ms=0)
+    frames = [StampedFrame(20 * packet.sequence, packet.data) for packet in sent]
+    buffer = RealtimeBuffer(hold_ms=0, complexity=10)
+    together, over = Barrier(3), Event()
+
+    def push() -> None:
+        for packet, frame in zip(sent, frames, strict=True):
+            playout.push(packet, 0.0)
+            buffer.push(frame, 0.0)
+        playout.finish(stream.end_samples, stream.next_sequence)
+        buffer.close()
+
+    def pull() -> None:
+        while not (over.is_set() or playout.finished and buffer.drained):
+            playout.pull(480, 0.0)
+            buffer.pull(480, 0.0)
+
+    def look() -> None:
+        while not (over.is_set() or playout.finished and buffer.drained):
+            assert playout.stats.packets_received <= len(sent)
+            playout.take_log()
+            buffer.take_losses()
+
+    def run(work: Callable[[], None]) -> None:
+        together.wait()
+        try:
+            work()
+        except BaseException:
+            over.set()
+            raise
+
+    with ThreadPoolExecutor(3) as pool:
+        for task in [pool.submit(run, work) for work in (push, pull, look)]:
+            task.result()
+    assert playout.stats.packets_received == len(sent)
 
 
 def test_objects_of_their_own_do_not_disturb_each_other() -> None:

@@ -1,10 +1,11 @@
 //! The core's errors as those of `opuscule.errors`.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use opuscule_core::opus::Error;
 use opuscule_core::packet::PacketError;
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
 
 pub(crate) mod python {
     use pyo3::import_exception;
@@ -51,4 +52,14 @@ pub(crate) fn enter<T>(object: &Mutex<T>) -> PyResult<MutexGuard<'_, T>> {
             "the object is in use by another thread; give each thread its own, or take turns",
         )
     })
+}
+
+/// Enters an object in which several threads have their parts, once the one inside has left it.
+///
+/// Whoever is inside must not call what may run Python code, which could come back here.
+pub(crate) fn wait<'a, T>(py: Python<'_>, object: &'a Mutex<T>) -> MutexGuard<'a, T> {
+    // Without the GIL, which the one inside takes up again before it leaves.
+    object
+        .lock_py_attached(py)
+        .unwrap_or_else(PoisonError::into_inner)
 }

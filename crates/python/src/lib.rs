@@ -2,7 +2,8 @@
 //!
 //! Each file converts the arguments of one part of the core, releases the GIL, calls, and maps the
 //! error; nothing is decided here. Objects are guarded by a lock that is never waited for: a second
-//! thread inside one gets `ConcurrentUseError`.
+//! thread inside one gets `ConcurrentUseError`. Only a playout's is waited for: packets come to it in
+//! one thread and are heard in another.
 
 mod activity;
 mod archive;

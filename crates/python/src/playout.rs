@@ -176,6 +176,7 @@ impl PyPlayout {
     #[pyo3(signature = (sequence, time_samples, data, now_us, *, jump=false))]
     fn push(
         &self,
+        py: Python<'_>,
         sequence: i64,
         time_samples: i64,
         data: &[u8],
@@ -188,7 +189,7 @@ impl PyPlayout {
             data,
             jump,
         };
-        let pushed = errors::enter(&self.inner)?
+        let pushed = errors::wait(py, &self.inner)
             .push(packet, now_us)
             .map_err(errors::codec)?;
         Ok(match pushed {
@@ -213,7 +214,7 @@ impl PyPlayout {
             )));
         }
         let mut out = vec![0_i16; values];
-        let mut entered = errors::enter(&self.inner)?;
+        let mut entered = errors::wait(py, &self.inner);
         let playout = &mut *entered;
         py.detach(|| playout.pull(&mut out, now_us))
             .map_err(errors::codec)?;
@@ -221,50 +222,51 @@ impl PyPlayout {
     }
 
     /// Rate (media time in a unit of the card's, less one) and phase, 0 up to 1.
-    fn pace(&self) -> PyResult<(f64, f64)> {
-        let Pace { rate, phase } = errors::enter(&self.inner)?.pace();
-        Ok((rate, phase))
+    fn pace(&self, py: Python<'_>) -> (f64, f64) {
+        let Pace { rate, phase } = errors::wait(py, &self.inner).pace();
+        (rate, phase)
     }
 
-    fn keep_pace(&self, rate: f64, phase: f64) -> PyResult<()> {
-        errors::enter(&self.inner)?
+    fn keep_pace(&self, py: Python<'_>, rate: f64, phase: f64) -> PyResult<()> {
+        errors::wait(py, &self.inner)
             .keep_pace(Pace { rate, phase })
             .map_err(errors::codec)
     }
 
-    fn own_pace(&self) -> PyResult<()> {
-        errors::enter(&self.inner)?.own_pace();
-        Ok(())
+    fn own_pace(&self, py: Python<'_>) {
+        errors::wait(py, &self.inner).own_pace();
     }
 
     #[getter]
-    fn lag_us(&self) -> PyResult<Option<i64>> {
-        Ok(errors::enter(&self.inner)?.lag_us())
+    fn lag_us(&self, py: Python<'_>) -> Option<i64> {
+        errors::wait(py, &self.inner).lag_us()
     }
 
-    fn keep_lag(&self, lag_us: Option<i64>) -> PyResult<Option<i64>> {
-        Ok(errors::enter(&self.inner)?.keep_lag(lag_us))
+    fn keep_lag(&self, py: Python<'_>, lag_us: Option<i64>) -> Option<i64> {
+        errors::wait(py, &self.inner).keep_lag(lag_us)
     }
 
-    fn finish(&self, end_samples: i64, end_sequence: i64) -> PyResult<()> {
-        errors::enter(&self.inner)?
+    fn finish(&self, py: Python<'_>, end_samples: i64, end_sequence: i64) -> PyResult<()> {
+        errors::wait(py, &self.inner)
             .finish(end_samples, end_sequence)
             .map_err(errors::codec)
     }
 
     #[getter]
-    fn finished(&self) -> PyResult<bool> {
-        Ok(errors::enter(&self.inner)?.is_finished())
+    fn finished(&self, py: Python<'_>) -> bool {
+        errors::wait(py, &self.inner).is_finished()
     }
 
     #[getter]
-    fn buffered_ms(&self) -> PyResult<i64> {
-        Ok(errors::enter(&self.inner)?.buffered_ms())
+    fn buffered_ms(&self, py: Python<'_>) -> i64 {
+        errors::wait(py, &self.inner).buffered_ms()
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let playout = errors::enter(&self.inner)?;
-        let stats = playout.stats();
+        let (stats, buffered_ms) = {
+            let playout = errors::wait(py, &self.inner);
+            (playout.stats(), playout.buffered_ms())
+        };
         let dict = PyDict::new(py);
         for (name, value) in counts(&stats) {
             dict.set_item(name, value)?;
@@ -291,14 +293,14 @@ impl PyPlayout {
         ] {
             dict.set_item(name, time_us as f64 / 1000.0)?;
         }
-        dict.set_item("current_buffer_size_ms", playout.buffered_ms())?;
+        dict.set_item("current_buffer_size_ms", buffered_ms)?;
         dict.set_item("jitter_ms", stats.jitter_us / 1000.0)?;
         dict.set_item("drift_ppm", stats.drift * 1e6)?;
         Ok(dict)
     }
 
-    fn take_log(&self) -> PyResult<Vec<Played>> {
-        Ok(errors::enter(&self.inner)?
+    fn take_log(&self, py: Python<'_>) -> Vec<Played> {
+        errors::wait(py, &self.inner)
             .take_log()
             .into_iter()
             .map(|span| {
@@ -311,7 +313,7 @@ impl PyPlayout {
                     span.media,
                 )
             })
-            .collect())
+            .collect()
     }
 }
 

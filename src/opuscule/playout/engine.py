@@ -29,6 +29,9 @@ _FURTHEST_S = 9e12
 class Playout:
     """One stream on its way to an ear.
 
+    Any call may come from any thread: packets are pushed in one and heard in another as a rule. A
+    call waits for one that is not over, a push for as long as 20 ms take to be decoded, say.
+
     Args:
         stream: the format that the sender announced; its gain is applied (RFC 7845 §5.1).
         rate: output rate, an Opus rate.
