@@ -10,7 +10,6 @@ import pytest
 from opuscule.codec import Decoder, Encoder, StreamEncoder
 from opuscule.errors import ConcurrentUseError, InvalidPacketError
 from opuscule.mixer import Mixer
-from opuscule.packets import Packet
 from opuscule.playout import Playout
 from opuscule.realtime import RealtimeBuffer
 from opuscule.wire.stamped import StampedFrame
@@ -78,12 +77,12 @@ def test_packets_are_pushed_in_one_thread_and_heard_in_another() -> None:
         buffer.close()
 
     def pull() -> None:
-        while not (over.is_set() or playout.finished and buffer.drained):
+        while not (over.is_set() or (playout.finished and buffer.drained)):
             playout.pull(480, 0.0)
             buffer.pull(480, 0.0)
 
     def look() -> None:
-        while not (over.is_set() or playout.finished and buffer.drained):
+        while not (over.is_set() or (playout.finished and buffer.drained)):
             assert playout.stats.packets_received <= len(sent)
             playout.take_log()
             buffer.take_losses()
