@@ -138,7 +138,8 @@ class Keeper:
         await self._flush()
         for name in self._journal.unsealed():
             self._seal_later(name)
-        await asyncio.gather(*self._sealing.values(), return_exceptions=True)
+        while self._sealing:  # one that finds the disk with room again has others tried again
+            await asyncio.gather(*self._sealing.values(), return_exceptions=True)
         await asyncio.to_thread(self._journal.close)
 
     async def _flush_forever(self) -> None:
