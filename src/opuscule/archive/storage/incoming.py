@@ -105,7 +105,9 @@ def make_place(root: Path, name: str) -> OwnPlace:
 
     incoming = root / INCOMING
     for _ in range(100):
-        incoming.mkdir(exist_ok=True)
+        # Not exist_ok, which looks again and fails where it has been removed meanwhile.
+        with contextlib.suppress(FileExistsError):
+            incoming.mkdir()
         # Another writer that ends at this moment may remove the empty directory.
         with contextlib.suppress(FileNotFoundError):
             if place := _hold(Path(tempfile.mkdtemp(prefix=f"{name}.", dir=incoming))):
