@@ -6,6 +6,7 @@ import math
 import shutil
 import subprocess
 import wave
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,8 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opuscule import codec
-from opuscule.codec import Buffer, Decoder, Encoder, EncoderSettings, SampleFormat, StreamEncoder
+from opuscule.activity import EnergyGate
+from opuscule.codec import Decoder, Encoder, EncoderSettings, SampleFormat, StreamEncoder
 from opuscule.errors import InvalidArgumentError, InvalidPacketError
+from opuscule.levels import LevelMeter, measure
 from opuscule.packets import Packet
 from opuscule.units import OPUS_RATES, from_media_samples
 
@@ -57,7 +60,7 @@ def encode_all(encoder: Encoder, pcm: Samples, frame_ms: float = 20) -> list[byt
     return [encoder.encode(f) for f in frames_of(pcm, round(encoder.rate * frame_ms / 1000))]
 
 
-def flat(pcm: Buffer) -> Samples:
+def flat(pcm: Samples) -> Samples:
     return np.frombuffer(memoryview(pcm), np.int16)
 
 
@@ -100,6 +103,29 @@ def test_all_forms_of_pcm_give_the_same_packets() -> None:
     for channels, same in forms:
         packets = {Encoder(16_000, channels).encode(pcm) for pcm in same}
         assert len(packets) == 1
+
+
+def test_channels_in_rows_and_swapped_bytes_are_refused() -> None:
+    stereo = noise(320, 2)
+    calls: tuple[Callable[[Samples], object], ...] = (
+        Encoder(16_000, 2).encode,
+        lambda pcm: Encoder(16_000, 2).encode_frames(pcm, 320),
+        StreamEncoder(16_000, 2).push,
+        LevelMeter(2).push,
+        lambda pcm: measure(pcm, 2),
+        EnergyGate(16_000, 2).push,
+    )
+    for call in calls:
+        call(stereo.reshape(1, 640))  # interleaved, as PyAV gives it
+        call(stereo)
+        with pytest.raises(
+            InvalidArgumentError, match=r"shape \(2, 320\); expected \(samples, 2\)"
+        ):
+            call(np.ascontiguousarray(stereo.T))
+        with pytest.raises(InvalidArgumentError):
+            call(stereo.astype(stereo.dtype.newbyteorder()))
+    with pytest.raises(InvalidArgumentError, match="transpose"):
+        Encoder(16_000).encode(noise(160, 2))
 
 
 def test_floats_are_full_scale_one() -> None:

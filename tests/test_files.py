@@ -1,13 +1,19 @@
+import io
 import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from opuscule.containers.ogg import OggReader, OggWriter, list_streams, read_links, repair
+from opuscule.containers.wav import WavWriter
 from opuscule.errors import FormatError, InvalidArgumentError
 from opuscule.files import atomic_output, check_input, check_output
+from opuscule.packets import StreamFormat
 
 
 def test_a_file_appears_only_when_whole(tmp_path: Path) -> None:
@@ -149,3 +155,24 @@ def test_input_is_checked(tmp_path: Path) -> None:
             check_input(tmp_path / name)
         assert "\n" not in str(caught.value)
         assert str(tmp_path) in str(caught.value)
+
+
+def test_a_name_is_not_taken_for_a_file(tmp_path: Path) -> None:
+    name = tmp_path / "a.opus"
+    form = StreamFormat(1, 312, 16_000)
+    calls: tuple[Callable[[Any], object], ...] = (
+        OggReader,
+        lambda file: next(read_links(file)),
+        list_streams,
+        repair,
+        OggWriter.append,
+        lambda file: OggWriter(file, form),
+        lambda file: WavWriter(file, 16_000, 1),
+    )
+    for call in calls:
+        for wrong in (name, str(name)):
+            with pytest.raises(InvalidArgumentError, match=r"a\.opus' is a name; .* open\(name, "):
+                call(wrong)
+        with pytest.raises(InvalidArgumentError, match="open as text"):
+            call(io.StringIO())
+    assert not name.exists()

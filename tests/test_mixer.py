@@ -377,3 +377,17 @@ def test_no_gain_mutes_all(gain: float) -> None:
         mixer.pull(PULL, 0.0)
     stream.gain = 0.5
     assert mixer.pull(PULL, 0.0) == bytes(2 * PULL)
+
+
+def test_a_wrong_call_says_what_is_wrong() -> None:
+    mixer = Mixer(channels=2)
+    playout = Playout(FORMAT, channels=2)
+    for filled in (False, True):
+        if filled:
+            mixer.add(playout)
+        for samples in (-1, 48_001, 2**70):
+            with pytest.raises(InvalidArgumentError, match="at most 48000 at once"):
+                mixer.pull(samples, 0.0)
+        assert len(mixer.pull(48_000, 0.0)) == 192_000
+    with pytest.raises(InvalidArgumentError, match="already"):
+        mixer.add(playout)

@@ -203,3 +203,9 @@ def test_complexity_follows_the_load_where_it_may(least: int | None, ends_at: in
         buffer.push(frame, 0.02 * k)
         buffer.pull(960, 0.025 * k)  # each pull takes 5 ms more than it may
     assert buffer.complexity == ends_at
+
+
+def test_a_hold_that_cannot_be_is_called_by_its_name() -> None:
+    for hold_ms in (-1, 10_001):
+        with pytest.raises(InvalidArgumentError, match=f"hold_ms is {hold_ms}; expected 0 to"):
+            RealtimeBuffer(hold_ms=hold_ms)

@@ -3,12 +3,16 @@
 import math
 from array import array
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from opuscule.codec import Decoder, StreamEncoder
+from opuscule.containers.ogg import OggWriter
+from opuscule.errors import InvalidArgumentError, UnsupportedFormatError
 from opuscule.packets import Packet, StreamFormat
 from opuscule.playout import DecodedPiece, Playout, PlayoutStats, StreamDecoder
+from opuscule.transcode import decode_file
 
 _HOUR = 3600 * 48_000
 
@@ -200,3 +204,41 @@ def test_long_losses_jumps_and_damage_are_told_apart() -> None:
     assert any(origin == "silence" for origin, _, _ in lost)
     assert sum(samples for _, _, samples in lost) == 41 * 960
     assert ("silence", "jump", 9600) in found
+
+
+def test_nothing_is_taken_that_would_be_lost() -> None:
+    form, packets, end = speak()
+    decoder = StreamDecoder(form)
+
+    def push_a_minute() -> None:
+        for n in range(30):
+            for packet in shifted(packets[:100], n * 96_000, n * 100):
+                decoder.push(packet)  # and what it gives is not looked at
+
+    with pytest.raises(InvalidArgumentError, match="iterate over what push gives"):
+        push_a_minute()
+    assert decoder.stats.packets_overflow == 0
+
+    decoder = StreamDecoder(form)
+    decode(decoder, packets, end, len(packets))
+    with pytest.raises(InvalidArgumentError, match="finished"):
+        decoder.push(packets[-1])
+
+
+def test_packets_of_several_streams_are_refused() -> None:
+    surround = StreamEncoder(48_000, 6).format
+    for make in (StreamDecoder, Playout):
+        with pytest.raises(UnsupportedFormatError, match="6 channels in 4 Opus streams"):
+            make(surround)
+
+
+def test_a_decoded_file_says_all_that_was_missing(tmp_path: Path) -> None:
+    form, packets, end = speak(3.0)
+    source = tmp_path / "a.opus"
+    with source.open("wb") as file:
+        writer = OggWriter(file, form)
+        writer.write_all(packets[:40] + packets[90:])
+        writer.close(end)
+    decoded = decode_file(source, tmp_path / "a.wav")
+    # A second is missing, of which concealment fills less.
+    assert (decoded.samples, decoded.concealed_samples) == (3 * 48_000, 50 * 960)

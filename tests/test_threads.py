@@ -11,8 +11,6 @@ from opuscule.codec import Decoder, Encoder, StreamEncoder
 from opuscule.errors import ConcurrentUseError, InvalidPacketError
 from opuscule.mixer import Mixer
 from opuscule.playout import Playout
-from opuscule.realtime import RealtimeBuffer
-from opuscule.wire.stamped import StampedFrame
 
 LONG_MS = 120
 FRAME = random.Random(1).randbytes(16 * LONG_MS * 2)
@@ -64,41 +62,45 @@ def test_two_threads_in_one_object_are_refused() -> None:
 def test_packets_are_pushed_in_one_thread_and_heard_in_another() -> None:
     stream = StreamEncoder(16_000, frame_ms=20, dtx=False)
     sent = stream.push(random.Random(2).randbytes(2 * 16_000 * 5)) + stream.finish()
-    playout = Playout(stream.format, complexity=10, target_delay_ms=0, restart_ms=0)
-    frames = [StampedFrame(20 * packet.sequence, packet.data) for packet in sent]
-    buffer = RealtimeBuffer(hold_ms=0, complexity=10)
-    together, over = Barrier(3), Event()
+    mixer = Mixer()
+    playouts = [Playout(stream.format, complexity=10, restart_ms=0) for _ in range(2)]
+    alone, mixed = playouts
+    mixer.add(mixed)
+    together, failed = Barrier(3), Event()
+
+    def all_heard() -> bool:
+        return failed.is_set() or all(playout.finished for playout in playouts)
 
     def push() -> None:
-        for packet, frame in zip(sent, frames, strict=True):
-            playout.push(packet, 0.0)
-            buffer.push(frame, 0.0)
-        playout.finish(stream.end_samples, stream.next_sequence)
-        buffer.close()
+        for packet in sent:
+            for playout in playouts:
+                playout.push(packet, 0.0)
+        for playout in playouts:
+            playout.finish(stream.end_samples, stream.next_sequence)
 
     def pull() -> None:
-        while not (over.is_set() or (playout.finished and buffer.drained)):
-            playout.pull(480, 0.0)
-            buffer.pull(480, 0.0)
+        while not all_heard():
+            alone.pull(480, 0.0)
+            mixer.pull(480, 0.0)
 
     def look() -> None:
-        while not (over.is_set() or (playout.finished and buffer.drained)):
-            assert playout.stats.packets_received <= len(sent)
-            playout.take_log()
-            buffer.take_losses()
+        while not all_heard():
+            assert alone.stats.packets_received <= len(sent)
+            assert alone.buffered_ms <= 10_000
+            alone.take_log()
 
     def run(work: Callable[[], None]) -> None:
         together.wait()
         try:
             work()
         except BaseException:
-            over.set()
+            failed.set()
             raise
 
     with ThreadPoolExecutor(3) as pool:
         for task in [pool.submit(run, work) for work in (push, pull, look)]:
             task.result()
-    assert playout.stats.packets_received == len(sent)
+    assert [playout.stats.packets_received for playout in playouts] == [len(sent)] * 2
 
 
 def test_objects_of_their_own_do_not_disturb_each_other() -> None:

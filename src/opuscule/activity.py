@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from opuscule import _native
 from opuscule.codec import Buffer, Encoder, EncoderSettings
+from opuscule.codec.pcm import view_pcm
 from opuscule.errors import InvalidArgumentError
 from opuscule.levels import as_samples, to_dbfs, window_rms
 from opuscule.packets import SAMPLE_BYTES, SampleFormat
@@ -101,7 +102,7 @@ class ActivityDetector(ABC):
             InvalidArgumentError: the chunk's own sample type is not ``sample_format``, or a float32
                 sample is not finite; the chunk is left out then.
         """
-        view = memoryview(chunk)
+        view = view_pcm(chunk, self.channels)
         if view.format not in ("h" if self.sample_format == "int16" else "f", "B", "b", "c"):
             raise InvalidArgumentError(
                 f"the chunk holds samples of type {view.format!r}; this detector was made for"

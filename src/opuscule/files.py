@@ -1,6 +1,7 @@
 """Files that are whole or not there: checks before reading, atomic writing."""
 
 import contextlib
+import io
 import os
 import secrets
 import stat
@@ -10,7 +11,7 @@ from typing import BinaryIO
 
 from opuscule.errors import FormatError, InvalidArgumentError
 
-__all__ = ["atomic_output", "check_input", "check_output", "why"]
+__all__ = ["atomic_output", "check_input", "check_open", "check_output", "why"]
 
 
 def check_input(path: str | os.PathLike[str], *, expected: str = "audio") -> Path:
@@ -36,6 +37,21 @@ def check_input(path: str | os.PathLike[str], *, expected: str = "audio") -> Pat
     if stat.S_ISREG(status.st_mode) and status.st_size == 0:
         raise FormatError(f"{path} is empty: got 0 bytes, expected {expected}")
     return path
+
+
+def check_open(file: object, mode: str) -> None:
+    """Refuse a name where an open file is expected, and a file that is open as text.
+
+    Raises:
+        InvalidArgumentError: it is one of these; the message has the call with ``mode``.
+    """
+    if isinstance(file, str | bytes | os.PathLike):
+        wrong = f"{os.fspath(file)!r} is a name"
+    elif isinstance(file, io.TextIOBase):
+        wrong = "the file is open as text"
+    else:
+        return
+    raise InvalidArgumentError(f"{wrong}; expected an open binary file: open(name, {mode!r})")
 
 
 def check_output(path: str | os.PathLike[str]) -> Path:

@@ -8,14 +8,14 @@ do not overflow and no NumPy is needed.
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from opuscule import _native
 from opuscule.errors import InvalidArgumentError
 from opuscule.packets import SAMPLE_BYTES, SampleFormat
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from opuscule._native import PcmBuffer as Buffer
 else:
     Buffer = object  # collections.abc has it from Python 3.12 on
 
@@ -171,7 +171,7 @@ def as_samples(chunk: Buffer, sample_format: SampleFormat) -> Buffer:
         raise InvalidArgumentError(
             f"sample_format is {sample_format!r}; expected 'int16' or 'float32'"
         )
-    view = memoryview(chunk)
+    view = memoryview(cast("bytes", chunk))
     if sample_format == "int16" or view.format not in ("B", "b", "c"):
         return view
     if view.nbytes % SAMPLE_BYTES[sample_format]:

@@ -30,6 +30,7 @@ GONE_S = 5
 """Others of its clock wait so long for an adaptive stream of which nothing comes any more."""
 
 _SAMPLE_BYTES = 2
+_MAX_PULL = 96_000
 _STRAIGHT = Pace(0.0, 0.0)
 _PIECE_SAMPLES = 24_000
 _FEW_SAMPLES = 4
@@ -159,6 +160,8 @@ class MixedStream:
 class Mixer:
     """Streams on their way to one ear.
 
+    Packets may be pushed to the playouts from any thread; the mixer itself is for one.
+
     Args:
         rate: output rate, an Opus rate: that of all playouts.
         channels: output channels, 1 or 2: as all playouts have.
@@ -187,13 +190,17 @@ class Mixer:
             gain: what its samples are multiplied by.
 
         Raises:
-            InvalidArgumentError: its rate or its channels are others than the mixer's; the gain is
-                infinite or no number.
+            InvalidArgumentError: its rate or its channels are others than the mixer's; it is in
+                this mixer already; the gain is infinite or no number.
         """
         if (playout.rate, playout.channels) != (self.rate, self.channels):
             raise InvalidArgumentError(
                 f"the playout has {playout.rate} Hz and {playout.channels} channels; expected the "
                 f"mixer's {self.rate} Hz and {self.channels}"
+            )
+        if any(stream.playout is playout for stream in self._streams):
+            raise InvalidArgumentError(
+                "the playout is in the mixer already; make one for each stream"
             )
         _check_gain(gain)
         stream = MixedStream(playout, clock, gain)
@@ -219,8 +226,14 @@ class Mixer:
         """Return the next ``samples`` per channel of all streams as interleaved int16.
 
         Raises:
-            InvalidArgumentError: a gain is infinite or no number; nothing was pulled.
+            InvalidArgumentError: they are more than a second of stereo at 48 kHz, or fewer than
+                none, or a gain is infinite or no number; nothing was pulled. Or ``now`` is no time.
         """
+        most = _MAX_PULL // self.channels
+        if not 0 <= samples <= most:
+            raise InvalidArgumentError(
+                f"{samples} samples are to be pulled; at most {most} at once, and no fewer than 0"
+            )
         for stream in self._streams:
             _check_gain(stream.gain)
         sounds: list[tuple[bytes, float]] = []

@@ -13,7 +13,6 @@ so that clocks which part do not use the tolerance up; how they part is followed
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from threading import Lock
 
 from opuscule.errors import InvalidArgumentError
 from opuscule.framing import inspect
@@ -71,7 +70,9 @@ class _Missing:
 
 
 class RealtimeBuffer:
-    """Frames in, as they come; sound out, by the clock; any call from any thread.
+    """Frames in, as they come; sound out, by the clock.
+
+    Not for several threads at once: where they are, hold a lock around each call.
 
     Args:
         rate: output rate, an Opus rate.
@@ -96,6 +97,10 @@ class RealtimeBuffer:
         complexity: int = 5,
         least_complexity: int | None = None,
     ) -> None:
+        if not 0 <= hold_ms <= max_buffer_ms:
+            raise InvalidArgumentError(
+                f"hold_ms is {hold_ms}; expected 0 to max_buffer_ms, {max_buffer_ms}"
+            )
         self._rate = rate
         self._playout = Playout(
             StreamFormat(channels, 0, MEDIA_RATE),
@@ -113,7 +118,6 @@ class RealtimeBuffer:
         self._since_samples = 0
         self._end_samples = _ORIGIN_SAMPLES
         self._closed = False
-        self._inside = Lock()
 
     def push(self, frame: StampedFrame, now: float) -> Pushed:
         """Take a frame that came at ``now``, in seconds by any clock that does not jump.
@@ -123,31 +127,28 @@ class RealtimeBuffer:
             InvalidArgumentError: its stamp is more than an hour before the first one's, or the
                 buffer is closed.
         """
+        if self._closed:
+            raise InvalidArgumentError("the buffer is closed; make another for more frames")
         duration = inspect(frame.data).duration_samples
-        with self._inside:
-            if self._closed:
-                raise InvalidArgumentError("the buffer is closed; make another for more frames")
-            time = self._place(frame.epoch_ms, duration)
-            if time < 0:
-                raise InvalidArgumentError(
-                    f"epoch_ms is {frame.epoch_ms}; expected at most an hour before the first"
-                    " frame's"
-                )
-            # Numbers that grow with time: what is between two frames was lost.
-            packet = Packet(time // _SHORTEST_SAMPLES, time, duration, frame.data)
-            pushed = self._playout.push(packet, now)
-            if pushed == "kept":
-                self._remember(_Frame(frame.epoch_ms, time, duration))
-                self._end_samples = max(self._end_samples, time + duration)
-            return pushed
+        time = self._place(frame.epoch_ms, duration)
+        if time < 0:
+            raise InvalidArgumentError(
+                f"epoch_ms is {frame.epoch_ms}; expected at most an hour before the first frame's"
+            )
+        # Numbers that grow with time: what is between two frames was lost.
+        packet = Packet(time // _SHORTEST_SAMPLES, time, duration, frame.data)
+        pushed = self._playout.push(packet, now)
+        if pushed == "kept":
+            self._remember(_Frame(frame.epoch_ms, time, duration))
+            self._end_samples = max(self._end_samples, time + duration)
+        return pushed
 
     def pull(self, samples: int, now: float) -> bytes:
         """Return the next ``samples`` per channel as interleaved int16, whatever has come."""
-        with self._inside:
-            pcm = self._playout.pull(samples, now)
-            for span in self._playout.take_log():
-                self._account(span)
-            return pcm
+        pcm = self._playout.pull(samples, now)
+        for span in self._playout.take_log():
+            self._account(span)
+        return pcm
 
     def take_losses(self) -> list[Loss]:
         """Return what was lost since the last call, in the order in which it was played.
@@ -155,8 +156,7 @@ class RealtimeBuffer:
         A loss that goes on is reported as far as it has been played, and the rest next time. Of
         losses that were not taken the newest 4096 are kept.
         """
-        with self._inside:
-            missing, self._missing = self._missing, []
+        missing, self._missing = self._missing, []
         return [
             Loss(
                 one.after_ms + 1000 * one.begin / self._rate,
@@ -168,10 +168,9 @@ class RealtimeBuffer:
 
     def close(self) -> None:
         """Say that no more frames come; what waits is still played, without being held back."""
-        with self._inside:
-            if not self._closed:
-                self._closed = True
-                self._playout.finish(self._end_samples, self._end_samples // _SHORTEST_SAMPLES)
+        if not self._closed:
+            self._closed = True
+            self._playout.finish(self._end_samples, self._end_samples // _SHORTEST_SAMPLES)
 
     @property
     def drained(self) -> bool:

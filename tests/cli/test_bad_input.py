@@ -79,7 +79,7 @@ def test_audio_that_cannot_be_read(
 
 CASES: list[tuple[str, str, tuple[str, ...]]] = [
     # Settings and targets.
-    ("encode bats.wav", "192000 Hz", ("give rate=48000",)),
+    ("encode bats.wav", "192000 Hz", ("give rate=48000", "--rate 48000")),
     ("encode good.wav x.opus --bitrate 3", "bitrate is 3", ("500 to 750000",)),
     ("encode good.wav x.opus --preset loud", "'loud'", ("archive, deep, music, voice",)),
     ("encode good.wav x.opus --frame-ms 7", "frame_ms is 7", ("2.5, 5, 10, 20, 40", "5 and 10")),

@@ -201,6 +201,19 @@ def test_anywhere_in_anything(
         check(bytes(data), [sample % (end + 1) for sample in wanted])
 
 
+def test_a_loop_that_seeks_goes_on_there() -> None:
+    reader = OggReader(io.BytesIO(stream(500)))
+    numbers = []
+    for item in reader:
+        assert isinstance(item, Packet)
+        numbers.append(int.from_bytes(item.data[1:5], "big"))
+        if len(numbers) == 10:
+            reader.seek(item.time_samples + 300_000)
+    assert numbers[:10] == list(range(10))
+    assert numbers[10] > 200
+    assert numbers[10:] == list(range(numbers[10], 500))
+
+
 def test_what_cannot_be_sought() -> None:
     class Pipe(io.BytesIO):
         def seekable(self) -> bool:

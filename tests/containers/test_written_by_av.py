@@ -14,10 +14,12 @@ from opuscule.containers.av_writer import AV_CONTAINERS, AvContainer, AvWriter
 from opuscule.containers.bare import BarePcm, BareReader, BareWriter
 from opuscule.containers.media import MediaReader
 from opuscule.containers.media_writer import LOSSLESS, Lossless, MediaWriter
+from opuscule.containers.ogg import OggReader, OggWriter, Picture
 from opuscule.containers.opening import open_packets
 from opuscule.containers.pipe import Pipe
 from opuscule.errors import InvalidArgumentError, UnsupportedFormatError
 from opuscule.packets import Gap, GapKind, Packet
+from opuscule.transcode import encode_file
 
 
 class Chunks(io.RawIOBase):
@@ -160,3 +162,40 @@ def test_ffmpeg_plays_what_is_written(tmp_path_factory: pytest.TempPathFactory) 
         # Of MP4, FFmpeg cuts no packet at the end: neither ours nor its own.
         whole = packets[-1].end_samples - encoder.format.pre_skip_samples
         assert samples == (whole if container == "mp4" else 50_123), container
+
+
+TAGS = [("TITLE", "Grüße"), ("artist", "one"), ("ARTIST", "two"), ("R128_TRACK_GAIN", "-256")]
+
+
+def tags_of(path: Path) -> list[tuple[str, str]]:
+    with open_packets(path) as reader:
+        return list(reader.comments)
+
+
+def test_tags_go_along_when_a_file_is_encoded(tmp_path: Path) -> None:
+    encoder = StreamEncoder(16_000)
+    picture = Picture(b"an image", "image/png").to_comment()
+    stale = [("ENCODER", "another"), ("REPLAYGAIN_TRACK_GAIN", "-3 dB")]
+    ogg = tmp_path / "a.opus"
+    with ogg.open("wb") as file:
+        writer = OggWriter(file, encoder.format, comments=[*TAGS, picture, *stale])
+        writer.write_all(encoder.push(bytes(32_000)) + encoder.finish())
+        writer.close(encoder.end_samples)
+    encode_file(ogg, tmp_path / "b.opus")
+    with (tmp_path / "b.opus").open("rb") as file:
+        assert OggReader(file).comments == (*TAGS, picture)
+    for ending in ("webm", "mka", "mp4"):
+        encode_file(ogg, tmp_path / f"c.{ending}")
+        assert ("title", "Grüße") in {(n.lower(), v) for n, v in tags_of(tmp_path / f"c.{ending}")}
+
+
+def test_tags_of_other_codecs_go_along_at_another_rate(tmp_path: Path) -> None:
+    with av.open(tmp_path / "a.flac", "w") as output:
+        output.metadata.update({"title": "Dawn", "encoder": "another"})
+        stream = output.add_stream("flac", rate=44_100, layout="mono")
+        frame = av.AudioFrame(format="s16", layout="mono", samples=4096)
+        frame.sample_rate = 44_100
+        frame.planes[0].update(bytes(8192))
+        output.mux([*stream.encode(frame), *stream.encode(None)])
+    encode_file(tmp_path / "a.flac", tmp_path / "a.opus")
+    assert [(n.lower(), v) for n, v in tags_of(tmp_path / "a.opus")] == [("title", "Dawn")]

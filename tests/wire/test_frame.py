@@ -158,3 +158,13 @@ class TestUnwrapper:
             assert unwrapper.extend(true & ((1 << bits) - 1)) == true
             highest = max(highest, true)
             assert unwrapper.highest == highest
+
+
+def test_a_counter_that_is_longer_is_refused() -> None:
+    unwrapper = Unwrapper(16, highest=5)
+    for value in (-1, 65_536, 2**32 - 1):  # such as a time where a number is expected
+        with pytest.raises(InvalidArgumentError, match="expected 0 to 65535"):
+            unwrapper.extend(value)
+    assert unwrapper.highest == 5
+    with pytest.raises(InvalidArgumentError, match="bits is 0"):
+        Unwrapper(0)

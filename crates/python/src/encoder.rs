@@ -13,6 +13,7 @@ use crate::{errors, settings};
 #[pyclass(name = "Encoder", module = "opuscule._native", frozen)]
 struct PyEncoder {
     inner: Mutex<Inner>,
+    channels: usize,
 }
 
 #[derive(Clone)]
@@ -64,6 +65,7 @@ impl PyEncoder {
         let out = vec![0; encoder.max_packet_bytes()];
         Ok(Self {
             inner: Mutex::new(Inner { encoder, out }),
+            channels: settings::number("channels", channels)?,
         })
     }
 
@@ -75,7 +77,8 @@ impl PyEncoder {
 
     fn copy(&self) -> PyResult<Self> {
         let inner = Mutex::new(errors::enter(&self.inner)?.clone());
-        Ok(Self { inner })
+        let channels = self.channels;
+        Ok(Self { inner, channels })
     }
 
     /// Streams, coupled streams, mapping.
@@ -120,7 +123,7 @@ impl PyEncoder {
         py: Python<'py>,
         pcm: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let pcm = Pcm::copy_from(pcm)?;
+        let pcm = Pcm::copy_from(pcm, self.channels)?;
         let mut inner = errors::enter(&self.inner)?;
         Ok(PyBytes::new(py, inner.encode(py, &pcm)?))
     }
@@ -131,7 +134,7 @@ impl PyEncoder {
         pcm: &Bound<'_, PyAny>,
         out: &Bound<'_, PyAny>,
     ) -> PyResult<usize> {
-        let pcm = Pcm::copy_from(pcm)?;
+        let pcm = Pcm::copy_from(pcm, self.channels)?;
         let mut inner = errors::enter(&self.inner)?;
         let target = pcm::Target::<u8>::of(out, "bytes")?;
         target.check(inner.out.len())?;
@@ -147,7 +150,7 @@ impl PyEncoder {
         pcm: &Bound<'py, PyAny>,
         frame_samples: usize,
     ) -> PyResult<Bound<'py, PyList>> {
-        let pcm = Pcm::copy_from(pcm)?;
+        let pcm = Pcm::copy_from(pcm, self.channels)?;
         let mut inner = errors::enter(&self.inner)?;
         let encoder = &mut inner.encoder;
         let (mut joined, mut ends) = (Vec::new(), Vec::new());

@@ -11,6 +11,7 @@ use crate::pcm::Pcm;
 #[pyclass(name = "LevelMeter", module = "opuscule._native", frozen)]
 struct PyLevelMeter {
     inner: Mutex<Meter>,
+    channels: usize,
 }
 
 /// Samples, lowest, highest, RMS, clipped samples, zero samples.
@@ -41,11 +42,12 @@ impl PyLevelMeter {
         let meter = Meter::new(channels, bucket_samples, max_buckets).map_err(errors::argument)?;
         Ok(Self {
             inner: Mutex::new(meter),
+            channels,
         })
     }
 
     fn push(&self, py: Python<'_>, pcm: &Bound<'_, PyAny>) -> PyResult<()> {
-        let pcm = Pcm::copy_from(pcm)?;
+        let pcm = Pcm::copy_from(pcm, self.channels)?;
         let mut entered = errors::enter(&self.inner)?;
         let meter = &mut *entered;
         py.detach(|| match &pcm {
@@ -83,7 +85,7 @@ fn window_rms(
     if channels == 0 || window_samples == 0 {
         return Err(errors::argument("channels and window_samples begin at 1"));
     }
-    let pcm = Pcm::copy_from(pcm)?;
+    let pcm = Pcm::copy_from(pcm, channels)?;
     py.detach(|| match &pcm {
         Pcm::Int16(samples) => {
             levels::check(samples, channels)?;

@@ -38,7 +38,7 @@ impl PyMixer {
         }
         let mut samples = Vec::with_capacity(sounds.len());
         for (sound, gain) in &sounds {
-            match Pcm::copy_from(sound)? {
+            match Pcm::copy_from(sound, 1)? {
                 Pcm::Int16(sound) => samples.push((sound, *gain)),
                 Pcm::Float32(_) => {
                     return Err(errors::argument("sound is float32; expected int16"));

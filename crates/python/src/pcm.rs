@@ -14,7 +14,7 @@ pub(crate) enum Pcm {
 
 impl Pcm {
     /// Copies a C-contiguous or strided buffer of `h` or `f`; plain bytes are int16 in native order.
-    pub(crate) fn copy_from(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(crate) fn copy_from(object: &Bound<'_, PyAny>, channels: usize) -> PyResult<Self> {
         if let Ok(bytes) = object.cast::<PyBytes>() {
             return Self::of_bytes(bytes.as_bytes());
         }
@@ -26,6 +26,19 @@ impl Pcm {
             ))
         };
         let buffer = PyUntypedBuffer::get(object).map_err(|_| wrong())?;
+        // The typed views below would take swapped bytes for the machine's own.
+        if buffer.format().to_bytes().first() == Some(foreign()) {
+            return Err(wrong());
+        }
+        if let &[rows, columns] = buffer.shape()
+            && rows != 1
+            && columns != channels
+        {
+            return Err(errors::argument(format!(
+                "PCM has the shape ({rows}, {columns}); expected (samples, {channels}), or one \
+                 dimension of interleaved samples: transpose what has a row for each channel"
+            )));
+        }
         if let Ok(buffer) = buffer.as_typed::<i16>() {
             return Ok(Self::Int16(buffer.to_vec(py)?));
         }
@@ -47,6 +60,15 @@ impl Pcm {
         Ok(Self::Int16(
             pairs.iter().map(|pair| i16::from_ne_bytes(*pair)).collect(),
         ))
+    }
+}
+
+/// What the format of a buffer begins with that has the other byte order (`struct`).
+const fn foreign() -> &'static u8 {
+    if cfg!(target_endian = "little") {
+        &b'>'
+    } else {
+        &b'<'
     }
 }
 

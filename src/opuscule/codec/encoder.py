@@ -138,7 +138,8 @@ class Encoder:
         """Encode exactly one frame of 2.5, 5, 10, 20, 40, 60, 80, 100 or 120 ms.
 
         Raises:
-            InvalidArgumentError: ``pcm`` is not one frame, or not int16 or float32.
+            InvalidArgumentError: ``pcm`` is not one frame, not int16 or float32, or has two
+                dimensions that are not ``(samples, channels)``.
             ConcurrentUseError: another thread is encoding with this object.
         """
         return self._native.encode(pcm)

@@ -3,7 +3,7 @@
 from typing import Unpack
 
 from opuscule.codec.encoder import Encoder
-from opuscule.codec.pcm import TYPE_CODES, Buffer, check_sample_format
+from opuscule.codec.pcm import TYPE_CODES, Buffer, check_sample_format, view_pcm
 from opuscule.codec.settings import EncoderSettings, SettingsOverrides
 from opuscule.errors import InvalidArgumentError
 from opuscule.packets import SAMPLE_BYTES, Packet, SampleFormat
@@ -117,12 +117,12 @@ class StreamEncoder:
         A large chunk is the fastest: the GIL is released once, and the loop is not Python's.
 
         Raises:
-            InvalidArgumentError: the chunk's own sample type is not ``sample_format``, or the
-                stream is finished.
+            InvalidArgumentError: the chunk's own sample type is not ``sample_format``, its shape is
+                not ``(samples, channels)``, or the stream is finished.
         """
         if self._finished:
             raise InvalidArgumentError("the stream is finished; begin another one")
-        view = memoryview(chunk)
+        view = view_pcm(chunk, self.encoder.channels)
         if view.format not in (TYPE_CODES[self.sample_format], "B", "b", "c"):
             raise InvalidArgumentError(
                 f"the chunk holds samples of type {view.format!r}; this stream was opened for"

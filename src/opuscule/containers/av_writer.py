@@ -8,6 +8,7 @@ DTX makes, into the other.
 
 import io
 import struct
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import BinaryIO, Literal, get_args
 
@@ -38,6 +39,7 @@ class AvWriter:
         file: a writable binary file; it is not closed. MP4 has to be able to seek in it.
         container: which.
         stream_format: what a decoder has to know; one stream of one or two channels.
+        tags: names and values; pictures are left out.
 
     Raises:
         InvalidArgumentError: there is no such container here.
@@ -45,7 +47,14 @@ class AvWriter:
         MissingExtraError: PyAV is not installed.
     """
 
-    def __init__(self, file: BinaryIO, container: AvContainer, stream_format: StreamFormat) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        container: AvContainer,
+        stream_format: StreamFormat,
+        *,
+        tags: Iterable[tuple[str, str]] = (),
+    ) -> None:
         if container not in AV_CONTAINERS:
             raise InvalidArgumentError(
                 f"container is {container!r}; expected {', '.join(AV_CONTAINERS)}"
@@ -71,6 +80,9 @@ class AvWriter:
         self._pattern = av.open(io.BytesIO(_headers(stream_format)), format="ogg")
         self._output = av.open(file, mode="w", format=container, options=options)
         self._stream = self._output.add_stream_from_template(self._pattern.streams.audio[0])
+        for name, value in tags:
+            if name.upper() != "METADATA_BLOCK_PICTURE":
+                self._output.metadata[name] = value.encode(errors="replace").decode()
         self._held: Packet | None = None
 
     def write(self, packet: Packet) -> None:

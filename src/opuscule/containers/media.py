@@ -118,7 +118,7 @@ def opus_rate(rate: int, path: str | os.PathLike[str] | Pipe) -> int:
             return opus_rate
     raise UnsupportedFormatError(
         f"{path} has {rate} Hz; Opus ends at 20 kHz and would destroy what is above: "
-        "give rate=48000 to accept that, or keep the recording lossless"
+        "give rate=48000 (--rate 48000) to accept that, or keep the recording lossless"
     )
 
 

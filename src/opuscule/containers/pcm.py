@@ -68,6 +68,11 @@ class PcmReader(Protocol):
     def total_samples(self) -> int | None:
         """How many frames there are in all, or None when only reading will tell; exact if given."""
 
+    @property
+    def tags(self) -> tuple[tuple[str, str], ...]:
+        """Names, as written, and values; none where the format has none that are read here."""
+        return ()
+
     def __iter__(self) -> Iterator[bytes]: ...
 
     def __enter__(self) -> Self:

@@ -79,6 +79,11 @@ class Resampler(PcmReader):
         total = self._source.total_samples
         return None if total is None else self._scaled(total)
 
+    @property
+    def tags(self) -> tuple[tuple[str, str], ...]:
+        """The source's."""
+        return self._source.tags
+
     def _scaled(self, samples: int) -> int:
         source_rate = self._source.rate
         return (2 * samples * self._rate + source_rate) // (2 * source_rate)

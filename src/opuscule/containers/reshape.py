@@ -41,6 +41,11 @@ class Counted(PcmReader):
         """Frames in all, if the source knows it."""
         return self._source.total_samples
 
+    @property
+    def tags(self) -> tuple[tuple[str, str], ...]:
+        """The source's."""
+        return self._source.tags
+
     def __iter__(self) -> Iterator[bytes]:
         """Blocks of whole frames; raises what the source raises."""
         frame_bytes = self.channels * SAMPLE_BYTES[self.sample_format]

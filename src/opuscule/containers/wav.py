@@ -17,7 +17,7 @@ from opuscule.containers.riff import (
     truncated,
 )
 from opuscule.errors import FormatError, InvalidArgumentError, UnsupportedFormatError
-from opuscule.files import check_input
+from opuscule.files import check_input, check_open
 
 __all__ = ["WavReader", "WavWriter"]
 
@@ -142,6 +142,7 @@ class WavWriter:
     def __init__(
         self, file: BinaryIO, rate: int, channels: int, sample_format: SampleFormat = "int16"
     ) -> None:
+        check_open(file, "wb")
         if not 0 < rate < 2**32 or not 0 < channels <= 255:
             raise InvalidArgumentError(
                 f"WAV of {channels} channels at {rate} Hz; expected 1 to 255 and a positive rate"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from opuscule.errors import UnsupportedFormatError
+from opuscule.errors import InvalidArgumentError
 from opuscule.packets import Packet, StreamFormat
 from opuscule.playout.account import Missing, Origin, PlayoutStats
 from opuscule.playout.engine import Playout
@@ -12,6 +12,9 @@ from opuscule.units import from_media_samples, to_media_samples
 __all__ = ["DecodedPiece", "StreamDecoder"]
 
 _PIECE_SAMPLES = 8_000
+
+_MAX_BUFFER_MS = 60_000
+_MOST_WAITING_MS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +65,19 @@ class StreamDecoder:
         first_samples: int = 0,
         first_sequence: int = 0,
     ) -> None:
-        if not stream.is_single:
-            raise UnsupportedFormatError(
-                f"the stream has {stream.channels} channels in {stream.streams} Opus streams"
-                f" (mapping family {stream.mapping_family}); gaps are filled in mono and stereo"
-                " only: Decoder.for_stream decodes the packets"
-            )
         self._playout = Playout(
             stream,
             rate=rate,
             channels=channels,
             target_delay_ms=0,
-            max_buffer_ms=60_000,
+            max_buffer_ms=_MAX_BUFFER_MS,
             complexity=complexity,
             begin=(first_samples, first_sequence),
             restart_ms=0,
         )
         self._first_samples = max(stream.pre_skip_samples, first_samples)
         self._pulled_samples = 0
+        self._finished = False
 
     @property
     def stats(self) -> PlayoutStats:
@@ -91,7 +89,16 @@ class StreamDecoder:
 
         Raises:
             InvalidPacketError: it is no Opus packet; its time is concealed with the next one.
+            InvalidArgumentError: the stream is finished, or 50 s wait, because what was given was
+                not iterated over; the packet was not taken.
         """
+        if self._finished:
+            raise InvalidArgumentError("the stream is finished; make another decoder for more")
+        if self._playout.buffered_ms > _MOST_WAITING_MS:
+            raise InvalidArgumentError(
+                f"{self._playout.buffered_ms} ms wait to be decoded, and more would be lost;"
+                " iterate over what push gives"
+            )
         self._playout.push(packet, 0.0, discontinuity=discontinuity)
         # Never past what has come: nothing is made up for what may still do so.
         return self._pull_to(packet.time_samples)
@@ -103,7 +110,7 @@ class StreamDecoder:
         was lost: fill-in of both may sound alike.
 
         Raises:
-            InvalidPacketError: it is no Opus packet; its time is concealed with the next one.
+            InvalidPacketError, InvalidArgumentError: as for :meth:`push`.
         """
         return self._marked(self.push(packet, discontinuity=discontinuity))
 
@@ -113,6 +120,7 @@ class StreamDecoder:
         Afterwards ``stats.played_samples`` is how many samples the stream has.
         """
         self._playout.finish(end_samples, end_sequence)
+        self._finished = True
         return self._pull_to(end_samples)
 
     def finish_pieces(self, end_samples: int, end_sequence: int) -> Iterator[DecodedPiece]:

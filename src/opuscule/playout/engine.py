@@ -7,7 +7,7 @@ in. Each played sample is accounted for by what it was made from.
 from typing import Literal
 
 from opuscule import _native
-from opuscule.errors import InvalidArgumentError
+from opuscule.errors import InvalidArgumentError, UnsupportedFormatError
 from opuscule.packets import Packet, StreamFormat
 from opuscule.playout.account import Pace, PlayedSpan, PlayoutStats
 
@@ -59,6 +59,7 @@ class Playout:
 
     Raises:
         InvalidArgumentError: a value is out of its range.
+        UnsupportedFormatError: the stream's packets hold several Opus streams.
     """
 
     def __init__(
@@ -77,6 +78,12 @@ class Playout:
         restart_ms: int = 5_000,
         least_complexity: int | None = None,
     ) -> None:
+        if not stream.is_single:
+            raise UnsupportedFormatError(
+                f"the stream has {stream.channels} channels in {stream.streams} Opus streams"
+                f" (mapping family {stream.mapping_family}); gaps are filled in mono and stereo"
+                " only: Decoder.for_stream decodes the packets"
+            )
         self.rate = rate
         self.channels = channels
         self.mode = mode

@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import cast
 
 from opuscule.codec import Buffer
 from opuscule.errors import InvalidArgumentError
@@ -27,7 +28,7 @@ def frames(pcm: Buffer, samples: int) -> Iterator[bytes]:
         InvalidArgumentError: it is no mono int16, nor bytes of it.
     """
     try:
-        view = memoryview(pcm)
+        view = memoryview(cast("bytes", pcm))
     except TypeError:
         kind = type(pcm).__name__
         raise InvalidArgumentError(

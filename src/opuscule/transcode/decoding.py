@@ -34,7 +34,7 @@ class Decoded:
     duration_s: float
     """What is heard, in seconds."""
     concealed_samples: int
-    """Made up or rebuilt because packets were missing."""
+    """Made up, rebuilt or, in long gaps, silent because packets were missing; per channel."""
 
 
 def decode_file(
@@ -84,5 +84,5 @@ def decode_file(
             rate=reader.rate,
             channels=reader.channels,
             duration_s=writer.total_samples / reader.rate,
-            concealed_samples=stats.fec_samples + stats.dred_samples + stats.plc_samples,
+            concealed_samples=stats.fec_samples + stats.dred_samples + stats.concealed_samples,
         )

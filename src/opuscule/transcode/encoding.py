@@ -13,6 +13,7 @@ from opuscule.transcode.reading import Progress, open_audio
 from opuscule.transcode.targets import (
     PACKET_ENDINGS,
     PACKET_FORMATS,
+    carried_tags,
     check_apart,
     chosen_format,
     open_target,
@@ -60,6 +61,9 @@ def encode_file(
 ) -> Encoded:
     """Encode audio to Opus; a file appears when it is whole, a stream as it comes.
 
+    Tags of what PyAV reads and of Opus (a chain's first stream) go along, pictures from Ogg to Ogg
+    only. Raw streams have none.
+
     Args:
         source: an audio file of any kind, or a pipe, which may be live and without end: what comes
             is encoded at once, and memory stays bounded.
@@ -99,7 +103,7 @@ def encode_file(
             preset=preset,
         )
         with open_target(target) as file:
-            writer = packet_sink(file, container, encoder.format)
+            writer = packet_sink(file, container, encoder.format, carried_tags(reader.tags))
             live = file is target
 
             def write(made: list[Packet]) -> None:

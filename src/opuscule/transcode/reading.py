@@ -85,6 +85,11 @@ class OpusReader(PcmReader):
         return self._comments
 
     @property
+    def tags(self) -> tuple[tuple[str, str], ...]:
+        """The same: other readers have them under this name."""
+        return self._comments
+
+    @property
     def stats(self) -> PlayoutStats:
         """What the samples so far were made from."""
         now = self._decoder.stats if self._decoder else None

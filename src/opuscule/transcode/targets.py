@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -58,6 +59,16 @@ SOUND_ENDINGS = {
 
 SOUND_FORMATS = ("wav", *LOSSLESS, "pcm")
 """What samples are written into; ``pcm`` is bare int16, low byte first."""
+
+
+_TAG_NAME = re.compile("[ -<>-}]+")  # RFC 7845 §5.2, as Vorbis has it
+_OF_THE_FILE = re.compile(
+    # Who wrote the file that was read and how; MP4's and Matroska's own; how loud its samples were,
+    # which Opus says otherwise (RFC 7845 §5.2.1).
+    "encoder|encoder_options|encoding|duration|major_brand|minor_version|compatible_brands"
+    "|handler_name|vendor_id|creation_time|language|replaygain_.*",
+    re.IGNORECASE,
+)
 
 
 class PacketSink(Protocol):
@@ -140,18 +151,29 @@ def open_target(target: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]
         target.flush()
 
 
-def packet_sink(file: BinaryIO, name: str, stream_format: StreamFormat) -> PacketSink:
+def carried_tags(tags: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Tags that still hold once the audio is encoded anew, and that Opus's comments can name."""
+    return tuple(
+        (name, value)
+        for name, value in tags
+        if _TAG_NAME.fullmatch(name) and not _OF_THE_FILE.fullmatch(name)
+    )
+
+
+def packet_sink(
+    file: BinaryIO, name: str, stream_format: StreamFormat, tags: tuple[tuple[str, str], ...]
+) -> PacketSink:
     """Begin to write packets in a format of :data:`PACKET_FORMATS`.
 
     Errors: those of the writers.
     """
     for container in AV_CONTAINERS:
         if container == name:
-            return AvWriter(file, container, stream_format)
+            return AvWriter(file, container, stream_format, tags=tags)
     for framing in FRAMINGS:
         if framing == name:
             return _RawSink(RawWriter(file, framing))
-    return OggWriter(file, stream_format)
+    return OggWriter(file, stream_format, comments=tags)
 
 
 def sound_sink(file: BinaryIO, name: str, rate: int, channels: int) -> SoundSink:

@@ -193,11 +193,20 @@ class Unwrapper:
     A value is taken to be the nearest to the highest seen, by the signed difference of RFC 3711
     §3.3.1 and appendix A, so that reordering around the wrap is undone. Exactly half a turn counts
     as behind. The first value is taken relative to ``highest``, too.
+
+    Args:
+        bits: how long the counter is: 16 for RTP's numbers, 32 for its times.
+        highest: where it begins.
+
+    Raises:
+        InvalidArgumentError: ``bits`` is below 1.
     """
 
     __slots__ = ("_half", "_mask", "highest")
 
     def __init__(self, bits: int, highest: int = 0) -> None:
+        if bits < 1:
+            raise InvalidArgumentError(f"bits is {bits}; expected 16 or 32, or another from 1 on")
         self._half = 1 << (bits - 1)
         self._mask = (1 << bits) - 1
         self.highest = highest
@@ -205,11 +214,21 @@ class Unwrapper:
         begin."""
 
     def resolve(self, value: int) -> int:
-        """Return ``value`` extended, and remember nothing. Negative: before the beginning."""
+        """Return ``value`` extended, and remember nothing. Negative: before the beginning.
+
+        Raises:
+            InvalidArgumentError: ``value`` is not one of ``bits`` bits.
+        """
+        if value & self._mask != value:
+            raise InvalidArgumentError(f"the counter is {value}; expected 0 to {self._mask}")
         return self.highest + ((value - self.highest + self._half) & self._mask) - self._half
 
     def extend(self, value: int) -> int:
-        """Return ``value`` extended, and remember it if it is the highest."""
+        """Return ``value`` extended, and remember it if it is the highest.
+
+        Raises:
+            InvalidArgumentError: as :meth:`resolve`.
+        """
         extended = self.resolve(value)
         if extended > self.highest:
             self.highest = extended

@@ -115,8 +115,9 @@ class OggLink:
         """Let reading begin so that a media time can be decoded; the file has to be seekable.
 
         The next item is the packet or gap that reaches ``pre_roll_samples`` before the time, or the
-        stream's first; beyond the end, there may be none. Media times are those of a read from the
-        start, as long as no granule position before is behind the packets' own durations
+        stream's first; beyond the end, there may be none. A loop over packets that is under way
+        goes on there; one over :meth:`columns` is to be begun anew. Media times are those of a read
+        from the start, as long as no granule position before is behind the packets' own durations
         (``granule_behind`` in :attr:`skipped`; such files can only be read from the start).
         :attr:`skipped` counts anew, and so do packets' numbers, for how many came before is not
         known. In a chain whose links have one serial number, against RFC 3533 §4, the time may be

@@ -16,6 +16,7 @@ from opuscule._native import OggOpusReader
 from opuscule.containers.ogg.reader import OggLink, read_links
 from opuscule.containers.ogg.writer import OggWriter
 from opuscule.errors import FormatError, UnsupportedFormatError
+from opuscule.files import check_open
 from opuscule.packets import Packet
 
 __all__ = ["LinkRepair", "Repair", "repair"]
@@ -151,6 +152,7 @@ class _Checked:
     """A target that reads back what is written to it."""
 
     def __init__(self, target: BinaryIO) -> None:
+        check_open(target, "w+b")
         self._target = target
         self._native = OggOpusReader()
         self._expected: deque[Packet] = deque()

@@ -4,6 +4,7 @@ from typing import BinaryIO
 
 from opuscule._native import OggOpusReader
 from opuscule.errors import InvalidArgumentError
+from opuscule.files import check_open
 
 __all__ = ["CHUNK_BYTES", "Source"]
 
@@ -19,6 +20,7 @@ class Source:
     """
 
     def __init__(self, file: BinaryIO, serial: int | None) -> None:
+        check_open(file, "rb")
         if serial is not None and not 0 <= serial < 2**32:
             raise InvalidArgumentError(f"serial is {serial}; expected 0 to {2**32 - 1}")
         self.file = file

@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 from opuscule._native import OggPages
 from opuscule.containers.ogg.source import CHUNK_BYTES
+from opuscule.files import check_open
 
 __all__ = ["OggStream", "list_streams"]
 
@@ -70,6 +71,7 @@ def list_streams(file: BinaryIO) -> tuple[OggStream, ...]:
 
     Offsets are counted from there. At most 65,536 streams are listed.
     """
+    check_open(file, "rb")
     scanner = OggPages()
     found: list[tuple[int, _Counted]] = []
     current: dict[int, _Counted] = {}

@@ -8,6 +8,7 @@ from opuscule._native import OggOpusWriter, OggPages
 from opuscule.containers.ogg.reader import OggLink, read_links
 from opuscule.containers.ogg.source import CHUNK_BYTES
 from opuscule.errors import FormatError, InvalidArgumentError
+from opuscule.files import check_open
 from opuscule.packets import Gap, Packet, StreamFormat
 
 __all__ = ["PAGE_SAMPLES", "OggWriter", "PageFile"]
@@ -67,6 +68,7 @@ class OggWriter:
         start_granule: int = 0,
         page_samples: int = PAGE_SAMPLES,
     ) -> None:
+        check_open(file, "wb")
         serial = secrets.randbits(32) if serial is None else serial
         _check("serial", serial, 0, 2**32 - 1)
         family = stream_format.mapping_family
