@@ -58,7 +58,13 @@ class OggLink:
         self._from_samples = 0
 
     def __iter__(self) -> Iterator[Packet | Gap]:
-        return self._items
+        items = None
+        while items is not self._items:
+            items = self._items
+            for item in items:
+                yield item
+                if items is not self._items:  # sought meanwhile, in the loop over this
+                    break
 
     def _read(self, from_samples: int) -> Iterator[Packet | Gap]:
         sequence = 0
