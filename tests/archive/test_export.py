@@ -1,5 +1,6 @@
 """What is copied is checked on the way; damage is left behind, or taken along knowingly."""
 
+import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ from obstore.store import MemoryStore
 from typer.testing import CliRunner
 
 from opuscule.archive import export_recordings, import_file, open_archive, prepare, verify
+from opuscule.archive.storage.documents import checksum
 from opuscule.cli.archive import app
 
 from .conftest import Speech, write
@@ -124,3 +126,31 @@ def test_from_the_command_line(tmp_path: Path, two: Path) -> None:
     assert "\nDAMAGED: " in done.output
     assert list(open_archive(tmp_path / "b.zarr")) == ["bat", "good"]
     assert run(str(tmp_path / "c.zip"), "bat").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["../../../../escaped", "{folder}/escaped", "..", "x/../../y", "a\\b", ""]
+)
+def test_an_archive_of_a_stranger_writes_nothing_outside_of_the_target(
+    tmp_path: Path, sound: Path, name: str
+) -> None:
+    held = {
+        path.relative_to(sound).as_posix(): path.read_bytes()
+        for path in sound.rglob("*")
+        if path.is_file()
+    }
+    place, name = "recordings/good", name.format(folder=tmp_path)
+    document = json.loads(held[f"{place}/zarr.json"])
+    arrays = document["consolidated_metadata"]["metadata"]
+    own = document["attributes"]["opuscule"]
+    arrays[name] = arrays["index"]
+    own["checksum"] = checksum(own, arrays)
+    held[f"{place}/zarr.json"] = json.dumps(document).encode()
+    held[f"{place}/{name}/c/0"] = held[f"{place}/index/c/0"]
+    target = tmp_path / "in" / "b.zarr"
+    for damaged in (False, True):
+        report = export_recordings(open_archive(held), target, damaged=damaged)
+        assert any("no name of an array" in one for one in report.damaged)
+        assert set(open_archive(target)) == {"bat"}
+    assert list(tmp_path.iterdir()) == [tmp_path / "in"]
+    assert list((tmp_path / "in").iterdir()) == [target]

@@ -24,7 +24,7 @@ from opuscule.archive import (
 from opuscule.archive.storage import changes
 from opuscule.archive.storage.catalogue import CATALOGUE
 from opuscule.archive.storage.entries import Entry, line, parse, read_entry
-from opuscule.archive.storage.incoming import tree_bytes
+from opuscule.archive.storage.incoming import make_place, tree_bytes
 from opuscule.archive.storage.stores import LocalStore, Place
 from opuscule.errors import (
     ArchiveError,
@@ -47,6 +47,26 @@ def add(archive: Path, name: str, packets: int = 50, **known: object) -> None:
         for n in range(packets):
             writer.add(Packet(n, n * 960, 960, b"\xf8\xff\xfe"))
         writer.finish(packets * 960, **known)  # type: ignore[arg-type] # each test gives what fits
+
+
+def test_whoever_comes_while_another_writer_goes_finds_its_place(tmp_path: Path) -> None:
+    """The folder for writers goes with the last of them, and comes with the next."""
+    failed: list[BaseException] = []
+
+    def come_and_go() -> None:
+        try:
+            for _ in range(500):
+                with make_place(tmp_path, "a"):
+                    pass
+        except BaseException as error:  # told in the thread of the test
+            failed.append(error)
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
 
 
 def check(archive: Path) -> set[str]:

@@ -158,7 +158,7 @@ def test_a_fork_is_told_that_it_cannot_use_an_object_store(prepared: Path) -> No
         return True
 
     child = forked(is_told)
-    child.join(60)
+    child.join(120)
     hung = child.is_alive()
     child.kill()
     child.join()

@@ -250,6 +250,16 @@ def test_what_would_fail_for_all_is_raised(tmp_path: Path, field: Path) -> None:
     assert not (tmp_path / "a.zarr").exists()
 
 
+def test_a_name_that_leads_nowhere_in_a_folder_stops_no_other(tmp_path: Path, field: Path) -> None:
+    before = import_tree(tmp_path / "a.zarr", [field])
+    (field / "gone.wav").symlink_to("nobody")
+    (field / "long.wav").symlink_to("x" * 300)  # more than a name may have: looking at it fails
+    report = import_tree(tmp_path / "b.zarr", [field])
+    assert report.counts["imported"] == before.counts["imported"]
+    new = [one for one in report.failures if one.path == str(field / "long.wav")]
+    assert [one.error for one in new] == [f"{field / 'long.wav'}: File name too long"]
+
+
 def test_an_archive_inside_the_folder_is_left_out(field: Path) -> None:
     archive = field / "a.zarr"
     first = outcomes(archive, field)

@@ -157,6 +157,28 @@ def test_a_disk_that_stays_full_is_not_said_at_every_attempt(tmp_path: Path) -> 
     assert said[1] == "the journal is written again"
 
 
+def test_what_is_broken_off_while_the_disk_is_full_is_sealed_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    async def go() -> None:
+        keeper = Keeper(tmp_path, lambda *_: None)
+        shutil.rmtree(tmp_path / "journal")
+        await keeper.start()
+        keeper.begin("new", FORM, {})
+        keeper.append("new", packet(0), 0.0, backfill=False, discontinuity=False)
+        keeper.interrupt("new")
+        with pytest.raises(ArchiveError, match=r"new could not be sealed: .*not durable"):
+            await keeper.sealed("new")
+        (tmp_path / "journal").mkdir()
+        while not (keeper.archive / "recordings" / "new").exists():  # noqa: ASYNC110 - a folder sets no event
+            await asyncio.sleep(0.05)
+        await keeper.sealed("new")
+        assert not open_archive(keeper.archive)["new"].info.complete
+        await keeper.close()
+
+    asyncio.run(asyncio.wait_for(go(), 120))
+
+
 def test_why_something_could_not_be_sealed_is_said_to_people(tmp_path: Path) -> None:
     async def go() -> None:
         keeper = Keeper(tmp_path, lambda *_: None)

@@ -9,6 +9,7 @@ import typer
 from opuscule.cli.output import (
     clock_time,
     complain,
+    echo_above,
     emit,
     json_option,
     progress_line,
@@ -120,7 +121,7 @@ def import_(
             complain(outcome.error or "")
         elif line := _line(outcome):
             try:
-                typer.echo(line)
+                echo_above(line)
             except BrokenPipeError:
                 unheard = True  # what is finished after this is counted still
                 raise

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opuscule.cli.output import ArchivePlace, clock_time, emit, json_option, progress_bar
+from opuscule.cli.output import (
+    ArchivePlace,
+    clock_time,
+    echo_above,
+    emit,
+    json_option,
+    progress_bar,
+)
 from opuscule.units import MEDIA_RATE
 
 if TYPE_CHECKING:
@@ -134,7 +141,7 @@ def extract(
             if not json:
                 length = clock_time((stop - first) / own_rate)
                 of = f" at {own_rate} Hz" if lossless else ""
-                typer.echo(f"{path}: samples {first} to {stop}{of}, {length}")
+                echo_above(f"{path}: samples {first} to {stop}{of}, {length}")
     if json:
         emit(told[0] if len(told) == 1 else told)
 

@@ -20,6 +20,7 @@ __all__ = [
     "clock_time",
     "columns",
     "complain",
+    "echo_above",
     "emit",
     "in_words",
     "json_option",
@@ -91,6 +92,11 @@ def in_words(error: OpusculeError | OSError) -> str:
         # str() of a plain one begins with "[Errno 2]", which tells a person nothing.
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
+
+
+def echo_above(line: str) -> None:
+    """Print a line while a progress line may stand, which a terminal would show before it."""
+    typer.echo(f"\r\x1b[2K{line}" if sys.stdout.isatty() and sys.stderr.isatty() else line)
 
 
 def _path_text(value: object) -> str:

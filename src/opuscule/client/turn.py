@@ -37,6 +37,12 @@ _MAX_SILENCE_AHEAD_S = 0.1
 _MAX_SENT_TIMES = 1024
 _MAX_MEASUREMENTS = 4096
 
+_STAGES = (
+    *("capture", "encode", "uplink", "thinking"),
+    *("downlink", "playout", "playback", "response"),
+)
+"""What is measured, as :class:`TalkReport` calls it."""
+
 
 class Turn:
     """What happens between the first word and the last of the answer.
@@ -80,19 +86,7 @@ class Turn:
         self._encoded = self._sent = self._pcm_bytes = self._opus_bytes = self._sent_bytes = 0
         self._sent_at: dict[int, float] = {}
         self._measured: dict[str, deque[float]] = {
-            stage: deque(maxlen=_MAX_MEASUREMENTS)
-            for stage in (
-                [
-                    "capture",
-                    "encode",
-                    "uplink",
-                    "thinking",
-                    "downlink",
-                    "playout",
-                    "playback",
-                    "response",
-                ]
-            )
+            stage: deque(maxlen=_MAX_MEASUREMENTS) for stage in _STAGES
         }
         self._ended_at = 0.0
         self._answer_began_us = 0

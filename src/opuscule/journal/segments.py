@@ -125,8 +125,6 @@ class _Segment:
     """Between which bytes a recording's own records are, so that no others need be read."""
     size: int = 0
     damaged: bool = False
-    used: bool = False
-    """There is more in it than the beginnings that it repeats."""
 
 
 class Segments:
@@ -148,7 +146,6 @@ class Segments:
             yield reader
             segment = _Segment(path, set(reader.spans), reader.spans)
             segment.size = reader.good_bytes
-            segment.used = segment.size > 0
             segment.damaged = reader.damage is not None and not reader.damage.torn
             self._segments += (segment,)
 
@@ -181,7 +178,6 @@ class Segments:
                 self._file.truncate(segment.size)
             self._give_up(segment)
             raise
-        segment.used = True
         segment.ids |= ids
         end = segment.size + len(data)
         for number in ids:
@@ -240,7 +236,7 @@ class Segments:
     def _give_up(self, segment: _Segment) -> None:
         """Write no more to the present segment, which a disk that stays full would make many of."""
         self.close()
-        if not segment.used:
+        if not segment.spans:  # nothing in it but the beginnings that it repeats
             with contextlib.suppress(OSError):
                 segment.path.unlink()
                 self._segments = self._segments[:-1]

@@ -138,7 +138,8 @@ class Keeper:
         await self._flush()
         for name in self._journal.unsealed():
             self._seal_later(name)
-        await asyncio.gather(*self._sealing.values(), return_exceptions=True)
+        while self._sealing:  # one that finds the disk with room again has others tried again
+            await asyncio.gather(*self._sealing.values(), return_exceptions=True)
         await asyncio.to_thread(self._journal.close)
 
     async def _flush_forever(self) -> None:
@@ -155,22 +156,28 @@ class Keeper:
         self._urgent.clear()
         try:
             await self._write()
-        except JournalError as error:
+        except JournalError:
             # What is not durable stays in the journal's memory, and the next flush tries again.
+            await asyncio.sleep(FLUSH_INTERVAL_S)
+            self._dirty.set()
+
+    async def _write(self) -> None:
+        """Flush the journal and tell of all that has become durable, whoever wanted it flushed."""
+        try:
+            durable = await asyncio.to_thread(self._journal.flush)
+        except JournalError as error:
             # Said once: a log on a disk that is full needs no line for each attempt.
             if not self._failing:
                 _log.error("%s", error)
             self._failing = True
-            await asyncio.sleep(FLUSH_INTERVAL_S)
-            self._dirty.set()
-        else:
-            if self._failing:
-                _log.warning("the journal is written again")
+            raise
+        if self._failing:
             self._failing = False
-
-    async def _write(self) -> None:
-        """Flush the journal and tell of all that has become durable, whoever wanted it flushed."""
-        for name, what in (await asyncio.to_thread(self._journal.flush)).items():
+            _log.warning("the journal is written again")
+            again, self._unsealable = self._unsealable, {}
+            for name in again:
+                self._seal_later(name)
+        for name, what in durable.items():
             self._on_stored(name, what)
             if what.ended:
                 self._seal_later(name)
@@ -190,9 +197,7 @@ class Keeper:
             # Not the error itself: it holds all that was called.
             self._unsealable[name] = why(error) if isinstance(error, OSError) else str(error)
             _log.error(
-                "%s stays in the journal and is tried again at the next start: %s",
-                name,
-                self._unsealable[name],
+                "%s stays in the journal and is tried again later: %s", name, self._unsealable[name]
             )
         finally:
             del self._sealing[name]

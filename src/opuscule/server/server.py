@@ -94,7 +94,7 @@ class Server:
             ListenError: the port is in use or not allowed.
             JournalError: the folder cannot be used, or another server uses it.
         """
-        self._closing = False
+        self._closing, self.keeper = False, None
         # The port first: a server that cannot have it leaves no folder behind.
         self._listener = await listen(self._host, self._port, self._token, self._new_shell)
         self._port = self._listener.sockets[0].getsockname()[1]  # known when it is closed, too

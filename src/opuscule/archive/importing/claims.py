@@ -58,9 +58,9 @@ class Claims:
         """
         with self._lock:
             names = self._known.untouched(mark)
-            if self._own_name in names or (self._keep and self._own_name):
-                return self._own_name if self._own_name in names else None
-            return names[0] if names else None
+            if self._own_name in names:
+                return self._own_name
+            return names[0] if names and not (self._keep and self._own_name) else None
 
     def take(self, file: FoundFile, seen: SourceFile) -> tuple[list[FileOutcome], _Job | None]:
         """Tell what is clear about a file already, and whether it is to be imported now."""

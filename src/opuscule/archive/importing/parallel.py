@@ -170,7 +170,8 @@ class LongEncoding:
 
     def _encode_beside(self) -> Generator[Sequence[bytes]]:
         running: deque[Future[Sequence[bytes]]] = deque()
-        with contextlib.ExitStack() as stack:
+        # The threads end before the files that they read.
+        with contextlib.ExitStack() as files, contextlib.ExitStack() as stack:
             free: list[IO[bytes]] = []
             pool = ThreadPoolExecutor(self._threads, "opuscule-encode")
             stack.callback(pool.shutdown, cancel_futures=True)
@@ -179,7 +180,7 @@ class LongEncoding:
             tail = b""
             for part, ends in self._parts():
                 if file is None:
-                    file = free.pop() if free else stack.enter_context(self._file())
+                    file = free.pop() if free else files.enter_context(self._file())
                     file.seek(0)
                     file.write(tail)
                     warm = len(tail)

@@ -103,10 +103,17 @@ def find_files(
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
                 path = folder / name
-                if not name.startswith(".") and path.is_file():
-                    shown = path.relative_to(source).as_posix()
+                shown = path.relative_to(source).as_posix()
+                try:
+                    if name.startswith(".") or not path.is_file():
+                        continue
                     one = FoundFile(path, shown, False, path.stat().st_size)
-                    found.setdefault(os.path.realpath(path), one)
+                except FileNotFoundError:  # it has gone meanwhile
+                    continue
+                except OSError as error:
+                    failed.append(FoundFile(path, shown, False, 0).failed(error))
+                    continue
+                found.setdefault(os.path.realpath(path), one)
     return list(found.values()), failed
 
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 
 from opuscule import _native
+from opuscule.archive.storage.info import is_name
 from opuscule.archive.storage.stores import Place
 from opuscule.errors import CorruptArchiveError, NotAnArchiveError
 
@@ -84,6 +85,10 @@ def open_recording_document(
             f"{place}: zarr.json is damaged: its checksum is {str(own['checksum'])[:20]}, that of "
             f"its attributes and arrays {found}"
         )
+    for name in arrays:
+        # A stranger's archive can say anything with a right checksum, and names become paths.
+        if not is_name(name):
+            raise CorruptArchiveError(f"{place}: zarr.json: {name[:200]!r} is no name of an array")
     return attributes, {name: _child(arrays, name, place) for name in arrays}
 
 

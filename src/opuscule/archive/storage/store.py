@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 __all__ = [
     "CHUNK_BYTES",
     "SHARD_BYTES",
-    "archive_document",
     "check_archive",
     "check_metadata",
     "ensure_archive",
     "replace_document",
+    "root_objects",
     "sync",
     "sync_tree",
     "write_array",
@@ -48,8 +48,6 @@ CHUNK_BYTES = 16 << 10
 
 SHARD_BYTES = 16 << 20
 """The longest shard of the payload, without checksums."""
-
-_GROUP = {"zarr_format": 3, "node_type": "group"}
 
 
 def check_archive(place: Place) -> None:
@@ -65,10 +63,14 @@ def check_archive(place: Place) -> None:
     check_attributes(own, ARCHIVE_FORMAT, str(place))
 
 
-def archive_document() -> bytes:
-    """Return the ``zarr.json`` of an archive."""
+def root_objects() -> dict[str, bytes]:
+    """Return what an archive without recordings holds, by name, in the order of writing."""
+    group = {"zarr_format": 3, "node_type": "group"}
     attributes = {"opuscule": {"format": ARCHIVE_FORMAT, "version": VERSION}}
-    return to_text({**_GROUP, "attributes": attributes})
+    return {
+        "recordings/zarr.json": to_text({**group, "attributes": {}}),
+        "zarr.json": to_text({**group, "attributes": attributes}),
+    }
 
 
 def ensure_archive(path: str | os.PathLike[str]) -> Path:
@@ -92,8 +94,8 @@ def ensure_archive(path: str | os.PathLike[str]) -> Path:
     with make_beside(root) as own:
         made = own.path / "archive"
         (made / "recordings").mkdir(parents=True)
-        (made / "zarr.json").write_bytes(archive_document())
-        (made / "recordings" / "zarr.json").write_bytes(to_text({**_GROUP, "attributes": {}}))
+        for name, data in root_objects().items():
+            (made / name).write_bytes(data)
         (made / "catalogue.jsonl").touch()
         sync_tree(made)
         try:

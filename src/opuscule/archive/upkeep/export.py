@@ -19,10 +19,9 @@ from opuscule.archive.storage import catalogue
 from opuscule.archive.storage.documents import open_recording_document, to_text
 from opuscule.archive.storage.entries import Entry, line, read_entry
 from opuscule.archive.storage.incoming import lock_archive, make_place, unlock
-from opuscule.archive.storage.info import ARCHIVE_FORMAT, VERSION
 from opuscule.archive.storage.local import StoredArray
 from opuscule.archive.storage.remote import RemoteStore, open_store
-from opuscule.archive.storage.store import ensure_archive, sync_tree
+from opuscule.archive.storage.store import ensure_archive, root_objects, sync_tree
 from opuscule.archive.storage.stores import MemoryStore, Place
 from opuscule.errors import (
     CorruptArchiveError,
@@ -211,7 +210,7 @@ class _ZipSink(_Sink):
     def __init__(self, file: zipfile.ZipFile) -> None:
         self._file = file
         self._lines: list[bytes] = []
-        for name, data in _root_objects():
+        for name, data in root_objects().items():
             file.writestr(name, data)
 
     def add(self, entry: Entry, objects: _Objects) -> int:
@@ -238,7 +237,7 @@ class _RemoteSink(_Sink):
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
             self._entries = {}
-            for name, data in _root_objects():
+            for name, data in root_objects().items():
                 store.write(name, data)
 
     def add(self, entry: Entry, objects: _Objects) -> int:
@@ -257,13 +256,6 @@ class _RemoteSink(_Sink):
     def finish(self) -> None:
         lines = (line(entry) for _, entry in sorted(self._entries.items()))
         self._store.write(catalogue.CATALOGUE, b"".join(lines))
-
-
-def _root_objects() -> Iterator[tuple[str, bytes]]:
-    group = {"zarr_format": 3, "node_type": "group"}
-    attributes = {"opuscule": {"format": ARCHIVE_FORMAT, "version": VERSION}}
-    yield "recordings/zarr.json", to_text({**group, "attributes": {}})
-    yield "zarr.json", to_text({**group, "attributes": attributes})
 
 
 @contextlib.contextmanager

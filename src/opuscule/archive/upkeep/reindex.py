@@ -19,7 +19,7 @@ from opuscule.archive.storage.documents import open_recording_document
 from opuscule.archive.storage.incoming import lock_archive, make_place, unlock
 from opuscule.archive.storage.info import RecordingInfo
 from opuscule.archive.storage.points import COLUMNS, SyncPoints
-from opuscule.archive.storage.store import archive_document, replace_document, write_array
+from opuscule.archive.storage.store import replace_document, root_objects, write_array
 from opuscule.archive.storage.stores import LocalStore, Place
 from opuscule.codec import packet_duration
 from opuscule.errors import ArchiveError, CorruptArchiveError, InvalidPacketError
@@ -58,7 +58,7 @@ def reindex(path: Path) -> ReindexReport:
     mended, lost = list[str](), list[str]()
     if not (path / "zarr.json").exists() and (path / "recordings" / "zarr.json").is_file():
         with atomic_output(path / "zarr.json") as file:
-            file.write(archive_document())
+            file.write(root_objects()["zarr.json"])
         mended.append(f"{path}/zarr.json was missing and is written anew")
     lock = lock_archive(path)
     try:
