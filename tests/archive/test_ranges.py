@@ -85,9 +85,9 @@ def test_seconds_moments_and_the_original_name_the_same_range(
     with pytest.raises(InvalidArgumentError, match=r"^0:13 to the end \(samples"):
         recording.seconds_range("0:13")
     with pytest.raises(InvalidArgumentError, match="seconds_range makes them"):
-        recording.extract(0.5, 1)  # type: ignore[arg-type]
+        recording.extract(0.5, 1)  # type: ignore[arg-type]  # which is refused
     with pytest.raises(InvalidArgumentError, match="seconds_range makes them"):
-        recording.read(0, 1.0)  # type: ignore[arg-type]
+        recording.read(0, 1.0)  # type: ignore[arg-type]  # which is refused
     assert len(recording.extract(*np.array([0, 10]))) == 10
     assert repr(recording) == (
         f"<Recording {str(tmp_path / 'a.zarr/recordings/it')!r}: 12.000 s, mono>"

@@ -106,32 +106,31 @@ def extract(
         own_rate, total, form = original.rate, original.total_samples, original.sample_format
     told: list[dict[str, object]] = []
     ranges = _ranges(original or opened, total, start, end, seconds, at)
+    out_rate, width = rate or own_rate, len(channel or range(opened.info.channels))
     done_s, all_s = 0.0, sum(stop - first for first, stop in ranges) / own_rate
     with progress_bar(f"extracting from {opened.name}", json) as show:
         for first, stop in ranges:
             path = _target(target, opened.name, first, stop, ".wav", len(ranges))
-            samples = 0
+            if original is not None:
+                pieces = original.blocks(
+                    _OWN_BLOCK_SAMPLES, start_sample=first, stop_sample=stop, channels=channel
+                )
+            else:
+                pieces = _pieces(opened, first, stop, out_rate, channel, fast, conceal)
             with atomic_output(path) as file:
-                width = len(channel or range(opened.info.channels))
-                writer = WavWriter(file, rate or own_rate, width, form)
-                if original is not None:
-                    pieces = original.blocks(
-                        _OWN_BLOCK_SAMPLES, start_sample=first, stop_sample=stop, channels=channel
-                    )
-                else:
-                    pieces = _pieces(opened, first, stop, rate or own_rate, channel, fast, conceal)
+                writer = WavWriter(file, out_rate, width, form)
                 for piece in pieces:
                     writer.write(bytes(piece))
-                    samples += len(piece)
-                    done_s += len(piece) / (rate or own_rate)
                     if show:
-                        show(round(done_s * MEDIA_RATE), round(all_s * MEDIA_RATE))
+                        heard_s = done_s + writer.total_samples / out_rate
+                        show(round(heard_s * MEDIA_RATE), round(all_s * MEDIA_RATE))
                 writer.close()
+            done_s += (stop - first) / own_rate
             one: dict[str, object] = {
                 "target": str(path),
                 "start": first,
                 "end": stop,
-                "samples": samples,
+                "samples": writer.total_samples,
             }
             if conceal:
                 one["concealed"] = [

@@ -95,7 +95,6 @@ class KnownSources:
         """What recordings are called."""
         self.hashes: set[str] = set()
         """Of all files, whichever channels were taken."""
-        self._channels = channels
         self._by_mark: dict[str, list[str]] = {}
         self._by_hash: dict[str, list[tuple[str, str | None]]] = {}
         # Where something else is, whoever writes says so.
